@@ -1,0 +1,17 @@
+"""Names for shapes of callables and choices that several layers use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+#: What a metric function is handed: raw scores, probabilities, hard labels, or the whole model.
+Reads: TypeAlias = Literal["scores", "probabilities", "labels", "model"]
+
+#: A differentiable loss: `(scores, targets) -> scalar`, mean over examples.
+LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+#: How scores and targets are shaped (see `_scores.py`).
+ScoreKind: TypeAlias = Literal["binary", "multiclass", "multilabel"]
