@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 
 from ._errors import ConfigError
 
-
 T = TypeVar("T")
 
 
