@@ -1,0 +1,24 @@
+"""Learn utility as a function of phi from what runs left behind (paper section 3.1)."""
+
+from .fit import FitConfig, FitReport, fit, fit_points
+from .frozen import FrozenValue
+from .gaussian_process import Hyperparameters, Interpolation, interpolate
+from .network import ValueFunction
+from .quality import Quality, quality
+from .trajectory import Trajectories
+
+
+__all__ = [
+    "FitConfig",
+    "FitReport",
+    "FrozenValue",
+    "Hyperparameters",
+    "Interpolation",
+    "Quality",
+    "Trajectories",
+    "ValueFunction",
+    "fit",
+    "fit_points",
+    "interpolate",
+    "quality",
+]
