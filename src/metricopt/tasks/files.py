@@ -1,0 +1,116 @@
+"""Published data files: where they are looked for, how they are downloaded, and that they are the right bytes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from .._errors import DataError, MissingExtra
+
+
+#: Environment variable with the folder of data files that are already there.
+DATA_VARIABLE = "METRICOPT_DATA"
+
+#: Environment variable with the folder for downloads, parsed arrays and pre-trained models.
+CACHE_VARIABLE = "METRICOPT_CACHE"
+
+
+def cache_root() -> Path:
+    """The folder for downloads, parsed arrays and pre-trained models: `METRICOPT_CACHE`, else `~/.cache/metricopt`."""
+    given = os.environ.get(CACHE_VARIABLE)
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "metricopt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """One file as its publisher offers it.
+
+    `sha256` is taken over the content. For a `.gz` file that is the decompressed content, because the same
+    data are found packed by different versions of gzip.
+    """
+
+    folder: str
+    name: str
+    url: str
+    sha256: str
+
+    @property
+    def relative(self) -> Path:
+        return Path(self.folder) / self.name
+
+    def places(self) -> list[Path]:
+        """Where the file is looked for, first place first."""
+        data = os.environ.get(DATA_VARIABLE)
+        roots = [Path(data).expanduser()] if data else []
+        return [root / self.relative for root in (*roots, cache_root())]
+
+    def read(self, *, download: bool = True) -> bytes:
+        """The decompressed, verified content of the first place that has the file, else of a fresh download.
+
+        Raises:
+            DataError: the file is nowhere and cannot be had, or its content is not the published one.
+            MissingExtra: a download is needed and pooch is not installed.
+        """
+        for place in self.places():
+            if place.is_file():
+                return self._verified(place)
+        if not download:
+            raise DataError(f"{self.relative} is missing{self._what_to_do()}")
+        return self._verified(self._download())
+
+    def _verified(self, path: Path) -> bytes:
+        try:
+            content = path.read_bytes()
+            if self.name.endswith(".gz"):
+                content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{path} cannot be read: {error}{self._what_to_do()}") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.sha256:
+            raise DataError(
+                f"{path} is damaged or another version: its content has sha256 {found}, "
+                f"the published one has {self.sha256}. Remove it{self._what_to_do()}"
+            )
+        return content
+
+    def _download(self) -> Path:
+        try:
+            import pooch
+        except ImportError as error:
+            raise MissingExtra("pooch", "bench", f"downloading {self.url}") from error
+        target = cache_root() / self.folder
+        known = None if self.name.endswith(".gz") else f"sha256:{self.sha256}"
+        try:
+            return Path(pooch.retrieve(self.url, known_hash=known, fname=self.name, path=target))
+        except Exception as error:  # pooch lets the errors of requests, urllib3 and its own ValueError through
+            raise DataError(f"{self.url} could not be downloaded: {error}{self._what_to_do()}") from error
+
+    def _what_to_do(self) -> str:
+        looked = ", ".join(str(place) for place in self.places())
+        return (
+            f". Looked in: {looked}. Set {DATA_VARIABLE} to a folder that holds {self.relative}, "
+            f"or allow the download from {self.url}"
+        )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place if the block ends well, and is removed if not.
+
+    A reader sees the old file or the whole new one, also where two processes write the same cache entry.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
+        temporary = Path(handle.name)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""The paper's tabular network: a Leaky-ReLU MLP with batch-norm and dropout at every hidden layer."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from .._checks import at_least
+from .._errors import ConfigError
+
+
+def mlp(
+    features: int,
+    *,
+    generator: torch.Generator,
+    hidden: tuple[int, ...] = (100, 30, 10),
+    dropout: float = 0.1,
+    slope: float = 0.01,
+) -> nn.Sequential:
+    """Linear, BatchNorm1d, LeakyReLU, Dropout for every hidden width, then Linear to one score (MetricOpt, section 4.3).
+
+    One flat `nn.Sequential`, so that everything in front of the first adapted layer can be split off.
+
+    Args:
+        features: width of the input.
+        generator: draws the initial weights; the global random state is not touched.
+        hidden: widths of the hidden layers.
+        dropout: chance of a hidden unit to be dropped while training. The paper gives none.
+        slope: slope of the Leaky-ReLU below zero. The paper gives none.
+
+    Returns:
+        a network from (N, features) to (N, 1), in training mode.
+
+    >>> net = mlp(5, generator=torch.Generator().manual_seed(0))
+    >>> [layer.out_features for layer in net if isinstance(layer, nn.Linear)]
+    [100, 30, 10, 1]
+    """
+    at_least("features", features, 1)
+    if not 0.0 <= dropout < 1.0:
+        raise ConfigError(f"dropout must lie in [0, 1), got {dropout!r}")
+    layers: list[nn.Module] = []
+    width = features
+    for out in hidden:
+        layers += [_linear(width, out, generator), nn.BatchNorm1d(out), nn.LeakyReLU(slope), nn.Dropout(dropout)]
+        width = at_least("hidden widths", out, 1)
+    return nn.Sequential(*layers, _linear(width, 1, generator))
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """`nn.Linear` with its usual initial values, uniform in +-1/sqrt(inputs), drawn from `generator`."""
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    bound = 1 / math.sqrt(inputs)
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
