@@ -5,20 +5,24 @@ from .frozen import FrozenValue
 from .gaussian_process import Hyperparameters, Interpolation, interpolate
 from .network import ValueFunction
 from .quality import Quality, quality
+from .reptile import PAPER_REPTILE, ReptileConfig, ReptileReport, reptile
 from .trajectory import Trajectories
 
-
 __all__ = [
+    "PAPER_REPTILE",
     "FitConfig",
     "FitReport",
     "FrozenValue",
     "Hyperparameters",
     "Interpolation",
     "Quality",
+    "ReptileConfig",
+    "ReptileReport",
     "Trajectories",
     "ValueFunction",
     "fit",
     "fit_points",
     "interpolate",
     "quality",
+    "reptile",
 ]

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .._errors import CheckpointError
 
-
 _KEY = "metricopt"
 
 

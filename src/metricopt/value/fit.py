@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from .._checks import at_least, fraction, one_of, positive
-from .._errors import ConfigError
+from .._errors import ConfigError, FingerprintMismatch
 from .gaussian_process import Interpolation
 from .mining import Hardness
 from .network import ValueFunction
-from .objective import Objective, value_loss
+from .objective import LossSettings, Objective, value_loss
 from .quality import Quality, quality
 from .trajectory import Trajectories
 
@@ -122,7 +122,8 @@ def fit(
         generator: draws the held-out runs and the batches.
 
     Raises:
-        ConfigError: shapes or fingerprints do not fit.
+        ConfigError: shapes do not fit.
+        FingerprintMismatch: the runs moved another phi than the value function is for.
     """
     check_match(value, trajectories, interpolation)
     held, kept = split_runs(trajectories.runs, config.holdout, generator)
@@ -156,7 +157,7 @@ def fit_points(
     config: FitConfig = FitConfig(),
     generator: torch.Generator,
 ) -> FitReport:
-    """Train on observed points that lie on no trajectory; triplets are mined over the whole set.
+    """Train on observed points that lie on no trajectory; batches, and so triplets, are drawn over the whole set.
 
     Args:
         value: trained in place, from the weights it has.
@@ -190,7 +191,7 @@ def split_runs(count: int, holdout: float, generator: torch.Generator) -> tuple[
 
 
 def check_match(value: ValueFunction, trajectories: Trajectories, interpolation: Interpolation) -> None:
-    """ConfigError unless all three belong together."""
+    """ConfigError or FingerprintMismatch unless all three belong together."""
     shape = (trajectories.runs, len(trajectories))
     if tuple(interpolation.mean.shape) != shape or tuple(interpolation.std.shape) != shape:
         raise ConfigError(
@@ -202,7 +203,7 @@ def check_match(value: ValueFunction, trajectories: Trajectories, interpolation:
             f"the value function takes phi of length {value.dim}, the trajectories have {trajectories.dim}"
         )
     if value.fingerprint and trajectories.fingerprint != value.fingerprint:
-        raise ConfigError(
+        raise FingerprintMismatch(
             f"the value function is for phi {value.fingerprint}, the trajectories are of phi {trajectories.fingerprint}; "
             "collect trajectories on the model that it is for"
         )
@@ -267,7 +268,7 @@ def _train(value: ValueFunction, sets: _Sets, config: FitConfig, generator: torc
 
 
 def training_loss(
-    value: ValueFunction, phis: Tensor, mean: Tensor, std: Tensor, config: FitConfig, generator: torch.Generator
+    value: ValueFunction, phis: Tensor, mean: Tensor, std: Tensor, config: LossSettings, generator: torch.Generator
 ) -> Objective:
     """Eq. 2 for every member on one batch `(B, d)`."""
     estimates, embeddings = value.members_forward(phis)

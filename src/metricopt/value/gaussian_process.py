@@ -13,7 +13,6 @@ from .._checks import one_of, positive
 from .._errors import ConfigError
 from .trajectory import Trajectories
 
-
 Kind = Literal["gp", "linear"]
 Share = Literal["all", "none"]
 
@@ -184,7 +183,7 @@ def _posterior(series: _Series, hyperparameters: Hyperparameters) -> Interpolati
     return Interpolation(mean=torch.cat(means), std=torch.cat(stds), hyperparameters=found)
 
 
-def restricted_likelihood(series: _Series, length: Tensor, ratios: Tensor) -> tuple[Tensor, Tensor]:
+def _restricted_likelihood(series: _Series, length: Tensor, ratios: Tensor) -> tuple[Tensor, Tensor]:
     """The two parts of the likelihood of centred observations under correlation plus `ratio` times identity.
 
     One eigenvalue problem per run serves all ratios. Centring removes one direction per run and padding M - m more;
@@ -229,7 +228,7 @@ def _search(series: _Series, share: Share, noise_floor: float, prior: bool) -> H
 
 def _better(best: Tensor, series: _Series, length: Tensor, ratios: Tensor, noise_floor: float, prior: bool) -> Tensor:
     groups = best.shape[1]
-    quadratic, determinant = restricted_likelihood(series, length.expand(len(series.times)), ratios)
+    quadratic, determinant = _restricted_likelihood(series, length.expand(len(series.times)), ratios)
     freedom = (series.mask.sum(dim=1) - 1).double()[:, None]
     if groups == 1:
         quadratic, determinant, freedom = (x.sum(dim=0, keepdim=True) for x in (quadratic, determinant, freedom))

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from .._checks import one_of
 
-
 Hardness = Literal["hardest", "sampled"]
 
 #: Two utilities differ when their Fisher ratio reaches this (paper section 3.1).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import torch
@@ -16,7 +17,6 @@ from .._phi import PhiSpec
 from .._random import generator as named_generator
 from ._saved_file import check_template, read_tensors, write_tensors
 from .frozen import FrozenLayer, FrozenValue
-
 
 Norm = Literal["batch", "layer", "none"]
 _KIND, _VERSION = "value function", 1
@@ -124,9 +124,7 @@ class ValueFunction(nn.Module):
         self.members = at_least("members", members, 1)
         self.fingerprint = fingerprint
         widths = (self.dim, *self.hidden)
-        self.layers = nn.ModuleList(
-            _StackedLayer(members, a, b, norm, generator) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(_StackedLayer(members, a, b, norm, generator) for a, b in pairwise(widths))
         bound = 1 / math.sqrt(self.hidden[-1])
         self.head_weight = nn.Parameter(_uniform((members, 1, self.hidden[-1]), bound, generator))
         self.head_bias = nn.Parameter(_uniform((members, 1), bound, generator))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +20,23 @@ class Objective:
     regression: Tensor
     ordinal: Tensor
     triplets: int
+
+
+class LossSettings(Protocol):
+    """The fields of a training configuration that concern the loss; see `value_loss` for their meaning."""
+
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def ordinal(self) -> bool: ...
+    @property
+    def uncertainty(self) -> bool: ...
+    @property
+    def hardness(self) -> Hardness: ...
+    @property
+    def standard_units(self) -> bool: ...
+    @property
+    def std_floor(self) -> float: ...
 
 
 def regression_loss(estimate: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -90,4 +108,5 @@ def value_loss(
 def _distance(embedding: Tensor, index: Tensor) -> Tensor:
     # vector_norm has gradient zero at distance zero, where a plain square root has none.
     other = torch.gather(embedding, -2, index[..., None].expand(embedding.shape))
-    return torch.linalg.vector_norm(embedding - other, dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(embedding - other, dim=-1)
+    return distance

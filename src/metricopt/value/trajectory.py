@@ -13,7 +13,6 @@ from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._phi import PhiSpec
 from ._saved_file import check_template, read_tensors, write_tensors
 
-
 _KIND, _VERSION = "trajectories", 1
 
 
