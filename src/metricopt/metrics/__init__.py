@@ -1,7 +1,26 @@
-"""What is wanted: metrics with a direction, and the budget of calls to them."""
+"""What is wanted: metrics with a direction, bridges to those of other packages, and the budget of calls to them."""
 
+from .as_metric import as_metric
 from .budget import Budget, Meter, MeterState
-from .library import METRICS, MetricCard, MetricEntry, get_metric
+from .from_function import from_function, from_model_function
+from .from_sklearn import from_sklearn
+from .from_torchmetrics import from_torchmetrics
+from .library import ALIASES, METRICS, MetricCard, MetricEntry, get_metric
 from .metric import Metric
 
-__all__ = ["METRICS", "Budget", "Meter", "MeterState", "Metric", "MetricCard", "MetricEntry", "get_metric"]
+__all__ = [
+    "ALIASES",
+    "METRICS",
+    "Budget",
+    "Meter",
+    "MeterState",
+    "Metric",
+    "MetricCard",
+    "MetricEntry",
+    "as_metric",
+    "from_function",
+    "from_model_function",
+    "from_sklearn",
+    "from_torchmetrics",
+    "get_metric",
+]

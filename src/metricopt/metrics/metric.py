@@ -190,6 +190,8 @@ class Metric:
 
     def _refuse_nan(self, outputs: Tensor) -> None:
         # The sum is the cheap test; infinities may cancel to NaN in it, so only then every value is looked at.
+        if not outputs.is_floating_point():
+            return
         if math.isnan(float(outputs.sum())) and bool(outputs.isnan().any()):
             raise MetricError(
                 f"the outputs handed to metric {self.name!r} hold {int(outputs.isnan().sum())} NaN among "
@@ -212,10 +214,12 @@ def checked_bounds(name: str, bounds: object) -> tuple[float, float]:
 
 
 def as_tensor(value: Any) -> Any:
-    """A NumPy array as a tensor over the same memory; everything else as it is."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return torch.as_tensor(value)
-    return value
+    """A numeric NumPy array as a tensor, over the same memory where torch can; everything else as it is."""
+    if not (isinstance(value, np.ndarray) and value.dtype.kind in "biufc"):
+        return value
+    # Torch takes neither negative strides nor read-only memory (memory maps) without a warning.
+    shared = value.flags.writeable and all(stride >= 0 for stride in value.strides)
+    return torch.as_tensor(value if shared else value.copy())
 
 
 def _versions(*arguments: Any) -> list[int]:

@@ -63,6 +63,8 @@ def read(name: str, kinds: tuple[ScoreKind, ...], scores: Tensor, targets: Tenso
         raise MetricError(f"metric {name!r} got no rows; give it at least one example")
     if kind == "binary":
         scores, targets = flatten_binary(scores, targets)
+    if scores.dtype not in (torch.float32, torch.float64):
+        scores = scores.float()  # NumPy has no bfloat16; float32 holds every half-precision number
     _check_classes(name, kind, targets, scores.shape[-1])
     return Inputs(kind=kind, scores=scores, targets=targets.long())
 
