@@ -1,0 +1,146 @@
+"""Tensors and settings in one safetensors file: written atomically, never unpickled, checked on the way in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._errors import CheckpointError, ConfigError
+from .atomic_file import write_atomically
+
+if TYPE_CHECKING:  # a worker process sets its number of threads before torch is imported
+    from torch import Tensor
+
+_HEADER = "metricopt"
+_FIELDS = {"kind", "version", "settings", "digest"}
+
+
+def write_tensors(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    *,
+    kind: str,
+    version: int,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write `tensors` and `settings` to `path` as one file.
+
+    Args:
+        path: where to; an existing file is replaced in one step.
+        tensors: any shapes and dtypes, from any device; they are saved from the CPU.
+        kind: what the file holds, for example "value function".
+        version: number of the layout of this kind; raise it when old files cannot be read any more.
+        settings: whatever JSON can hold.
+
+    Raises: ConfigError where the settings are not JSON.
+    """
+    from safetensors.torch import save
+
+    # clone: two names may share memory, which the format refuses
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    header = {"kind": kind, "version": version, "settings": dict(settings), "digest": _digest(plain)}
+    try:
+        text = json.dumps(header, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"settings of a {kind} must be JSON (numbers, text, lists, mappings), got {dict(settings)!r}: {error}. "
+            "Put tensors among the tensors, and None in place of NaN."
+        ) from error
+    write_atomically(path, save(plain, metadata={_HEADER: text}))
+
+
+def read_settings(path: str | os.PathLike[str], *, kind: str, version: int) -> dict[str, Any]:
+    """The settings alone, without reading the tensors: enough to build the template that they are loaded into."""
+    _, header = _read(path, kind, version, with_tensors=False)
+    return dict(header["settings"])
+
+
+def read_tensors(
+    path: str | os.PathLike[str],
+    *,
+    kind: str,
+    version: int,
+    template: Mapping[str, Tensor] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and settings of a file that `write_tensors` made.
+
+    Args:
+        path: the file.
+        kind, version: what it must hold.
+        template: tensors whose names, shapes and dtypes the file must have; their values do not matter.
+
+    Raises: CheckpointError where the file is missing, damaged, of another kind or version, or does not fit
+        the template.
+    """
+    tensors, header = _read(path, kind, version, with_tensors=True)
+    if header["digest"] != _digest(tensors):
+        raise CheckpointError(f"{path} is damaged: its numbers do not match their checksum. Save it again.")
+    if template is not None:
+        check_template(path, tensors, template)
+    return tensors, dict(header["settings"])
+
+
+def check_template(path: str | os.PathLike[str], found: Mapping[str, Tensor], template: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless `found` has the names, shapes and dtypes of `template`."""
+    if set(found) != set(template):
+        missing, surplus = sorted(set(template) - set(found)), sorted(set(found) - set(template))
+        raise CheckpointError(
+            f"{path} does not fit: it lacks the tensors {missing} and has the unknown tensors {surplus}. "
+            "Load it into what it was saved from, or save it again."
+        )
+    for name, wanted in template.items():
+        got = found[name]
+        if got.shape != wanted.shape or got.dtype != wanted.dtype:
+            raise CheckpointError(
+                f"{path} does not fit: tensor {name!r} should be {tuple(wanted.shape)} {wanted.dtype}, "
+                f"got {tuple(got.shape)} {got.dtype}. Load it into what it was saved from, or save it again."
+            )
+
+
+def _read(
+    path: str | os.PathLike[str], kind: str, version: int, *, with_tensors: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = list(file.keys()) if with_tensors else []
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path} as a saved {kind}: {error}. Save it again.") from error
+    header = _header(metadata, path, kind)
+    if (header["kind"], header["version"]) != (kind, version):
+        raise CheckpointError(
+            f"{path} holds a {header['kind']!r} of format {header['version']!r}, but a {kind!r} of format {version} "
+            "is asked for. Give the right file, or save it again with this version."
+        )
+    return tensors, header
+
+
+def _header(metadata: Mapping[str, str], path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    try:
+        header = json.loads(metadata[_HEADER])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a saved {kind}: it has no readable header. Give the right file."
+        ) from error
+    if not isinstance(header, dict) or set(header) != _FIELDS or not isinstance(header["settings"], dict):
+        raise CheckpointError(
+            f"{path} is not a saved {kind}: its header should have the fields {sorted(_FIELDS)}. Give the right file."
+        )
+    return header
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].contiguous().reshape(-1).view(torch.uint8)
+        digest.update(f"{name}\x1f{tuple(tensors[name].shape)}\x1f{tensors[name].dtype}\x1f".encode())
+        digest.update(flat.numpy().tobytes())
+    return digest.hexdigest()
