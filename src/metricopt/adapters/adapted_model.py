@@ -1,0 +1,214 @@
+"""A frozen model with one small vector phi in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils.hooks import RemovableHandle
+
+from .._errors import AdapterError
+from .._phi import PhiSpec
+from .adapter import Call
+from .fold import replace_in_place
+from .layout import Layout
+from .probe import Inputs, cloned, invoke
+from .spine import Group, split
+
+
+class _Active:
+    """The phi that hooks read instead of the parameter, for the time of one `tail`; or no phi at all."""
+
+    def __init__(self) -> None:
+        self.phi: Tensor | None = None
+        self.off = False
+
+
+class AdaptedModel(nn.Module):
+    """`model` with adapters hooked into it. Made by `attach`.
+
+    The model's modules, weights and state-dict keys are untouched. Its parameters do not require
+    gradients while the adapters are attached. Called on its own, the model still sees `phi`: the
+    hooks are in it. Do not exchange modules of the model while it is attached.
+
+    The state dict holds `phi`, the frozen projections, the fingerprint of the layout and the model's
+    own entries under `model.`; loading one of another layout raises `FingerprintMismatch`.
+    """
+
+    phi: nn.Parameter
+    fingerprint: Tensor
+
+    def __init__(self, model: nn.Module, layout: Layout, constants: Mapping[str, Tensor], *, phi: Tensor) -> None:
+        super().__init__()
+        self.training = model.training
+        self.model = model
+        self.phi = nn.Parameter(phi)
+        for name, tensor in constants.items():
+            self.register_buffer(name, tensor.to(phi))
+        self.register_buffer(
+            "fingerprint", torch.tensor(list(bytes.fromhex(layout.spec.fingerprint)), dtype=torch.uint8)
+        )
+        self._layout = layout
+        self._active = _Active()
+        self._clone_features = False
+        self._requires_grad = {name: p.requires_grad for name, p in model.named_parameters()}
+        self._statistics = {
+            name: buffer.detach().clone()
+            for path, module in model.named_modules()
+            if isinstance(module, _NormBase)
+            for name, buffer in module.named_buffers(prefix=path, recurse=False)
+        }
+        groups: dict[nn.Module, Group] = {}
+        for binding in layout.bindings:
+            groups[binding.site.module] = (*groups.get(binding.site.module, ()), binding)
+        self._spine = split(model, groups)
+        self._handles: list[RemovableHandle] = []
+        model.requires_grad_(False)
+        for module, group in groups.items():
+            # A partial of a bound argument, not a closure: a deepcopy then follows its own phi.
+            hook = partial(_adapt_output, self, group)
+            self._handles.append(module.register_forward_hook(hook, with_kwargs=True))
+
+    @property
+    def spec(self) -> PhiSpec:
+        """The layout of phi. Slots are named `<site>.<kind>.<parameter>`, without `<site>.` at the root."""
+        return self._layout.spec
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's outputs at `self.phi`."""
+        return self.model(*args, **kwargs)
+
+    def head(self, inputs: Inputs) -> Any:
+        """Features: all that can be computed without phi; the inputs themselves where nothing can.
+
+        Along nested Sequentials that is everything in front of the first adapted module, and the raw
+        output of that module itself where the adapter needs no more.
+        """
+        if not self._spine.prefix:
+            return inputs
+        first, *others = self._spine.prefix
+        with self._using(off=True):
+            features = invoke(first, inputs)
+            for module in others:
+                features = module(features)
+        return features
+
+    def tail(self, phi: Tensor, features: Any) -> Any:
+        """The outputs at `phi` of shape `(d,)`; a pure function, for `torch.func.grad` and `vmap` in eval mode."""
+        self.spec.check(phi)
+        value = cloned(features) if self._clone_features else features
+        first = not self._spine.prefix
+        with self._using(phi):
+            for step in self._spine.rest:
+                if not isinstance(step, nn.Module):
+                    value = self._apply_group(step, phi, Call(output=value))
+                elif first:
+                    value = invoke(step, value)
+                else:
+                    value = step(value)
+                first = False
+        return value
+
+    def outputs(self, phis: Tensor, features: Any, *, chunk: int | None = None, randomness: str = "error") -> Any:
+        """`tail` for a population: `(n, d)` to outputs `(n, B, ...)`, differentiable in `phis`.
+
+        Args:
+            phis: `(n, d)`.
+            features: from `head`, shared by all.
+            chunk: how many phis at once, to bound memory; None for all.
+            randomness: how dropout in train mode treats the population, as in `torch.func.vmap`.
+        """
+        self.spec.check(phis)
+        run = torch.func.vmap(self.tail, in_dims=(0, None), chunk_size=chunk, randomness=randomness)
+        return run(phis, features)
+
+    def merged(self, phi: Tensor | None = None) -> nn.Module:
+        """A copy of the model with `phi` (default: the current one) folded into its weights.
+
+        The same classes and, where every bias and affine weight existed before, the same state-dict
+        keys. Parameters require gradients as they did before `attach`.
+
+        Raises:
+            NotFoldable: some weights cannot hold it exactly; nothing is approximated.
+        """
+        self._check_attached()
+        twin = copy.deepcopy(self)
+        value = (self.phi if phi is None else phi).detach().to(twin.phi)
+        self.spec.check(value)
+        model = twin.detach()
+        # Inner modules finish before the modules around them, so that is the order of the hooks.
+        for binding in sorted(twin._layout.bindings, key=lambda b: b.site.order):
+            site = binding.site.source or binding.site
+            params = twin._layout.params(binding, value, twin._buffers)
+            with torch.no_grad():
+                folded = binding.adapter.fold(site, params, twin._constants(binding.constants))
+            replace_in_place(site.module, folded)
+        return model
+
+    def detach(self) -> nn.Module:
+        """Take the adapters out and give the original model back, bit for bit.
+
+        `requires_grad` and the running statistics of its norms are put back as they were at `attach`.
+        This object is of no use afterwards.
+        """
+        if self._handles:
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(self._requires_grad[name])
+            buffers = dict(self.model.named_buffers())
+            with torch.no_grad():
+                for name, tensor in self._statistics.items():
+                    buffers[name].copy_(tensor)
+        return self.model
+
+    def _apply_group(self, group: Group, phi: Tensor, call: Call) -> Tensor:
+        for binding in group:
+            params = self._layout.params(binding, phi, self._buffers)
+            output = binding.adapter.apply(binding.site, params, self._constants(binding.constants), call)
+            call = Call(output=output, args=call.args, kwargs=call.kwargs)
+        return call.output
+
+    def _constants(self, names: Mapping[str, str]) -> dict[str, Tensor]:
+        return {short: tensor for short, name in names.items() if (tensor := self._buffers[name]) is not None}
+
+    @contextmanager
+    def _using(self, phi: Tensor | None = None, *, off: bool = False) -> Iterator[None]:
+        self._check_attached()
+        active = self._active
+        before = active.phi, active.off
+        active.phi, active.off = phi, off
+        try:
+            yield
+        finally:
+            active.phi, active.off = before
+
+    def _check_attached(self) -> None:
+        if not self._handles:
+            raise AdapterError("this AdaptedModel was detached from its model; attach the adapters again")
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        saved = state_dict.get(prefix + "fingerprint")
+        if isinstance(saved, Tensor):
+            self.spec.check_fingerprint(bytes(saved.tolist()).hex(), "the state dict")
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _adapt_output(adapted: AdaptedModel, group: Group, module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+    active = adapted._active
+    if active.off:
+        return None
+    phi = adapted.phi if active.phi is None else active.phi
+    return adapted._apply_group(group, phi, Call(output=output, args=args, kwargs=kwargs))
+
+
+def is_adapted(module: nn.Module) -> bool:
+    """Whether adapters are hooked into `module`."""
+    return any(getattr(hook, "func", None) is _adapt_output for hook in module._forward_hooks.values())
