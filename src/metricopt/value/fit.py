@@ -43,7 +43,7 @@ class FitConfig:
 
     gamma: float = 10.0
     lr: float = 0.005
-    steps: int = 1000
+    steps: int = 500
     batch: int = 256
     weight_decay: float = 1e-3
     ordinal: bool = True
@@ -52,8 +52,8 @@ class FitConfig:
     standard_units: bool = True
     std_floor: float = 1e-3
     holdout: float = 0.2
-    check_every: int = 50
-    patience: int | None = 8
+    check_every: int = 20
+    patience: int | None = 10
     rescale: bool = True
 
     def __post_init__(self) -> None:

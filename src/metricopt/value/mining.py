@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .._checks import one_of
+from .._errors import ConfigError
 
 Hardness = Literal["hardest", "sampled"]
 
@@ -51,12 +52,17 @@ def mine(
         embedding: `(..., T, e)`, leading dimensions are members or runs.
         mean, std: `(..., T)`, broadcast against the leading dimensions.
         hardness: see above.
-        generator: draws among the hard ones; the global stream is never used, so "sampled" needs it.
+        generator: draws among the hard ones; "sampled" needs it.
 
     Returns:
         Indices into T and a mask, all `(..., T)`.
+
+    Raises:
+        ConfigError: "sampled" without a generator.
     """
     one_of("hardness", hardness, ("hardest", "sampled"))
+    if hardness == "sampled" and generator is None:
+        raise ConfigError('hardness "sampled" needs a generator, got None; pass one by keyword')
     distance = torch.cdist(embedding, embedding)
     similar = fisher_ratio(mean, std) < FISHER_THRESHOLD
     itself = torch.eye(mean.shape[-1], dtype=torch.bool, device=mean.device)

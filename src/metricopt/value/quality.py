@@ -27,7 +27,7 @@ class Quality:
 def quality(estimates: Tensor, utilities: Tensor) -> Quality:
     """Compare `(m,)` estimates with `(m,)` observed utilities.
 
-    >>> quality(torch.tensor([0.1, 0.2, 0.4]), torch.tensor([0.1, 0.3, 0.5])).spearman
+    >>> round(quality(torch.tensor([0.1, 0.2, 0.4]), torch.tensor([0.1, 0.3, 0.5])).spearman, 6)
     1.0
     """
     estimates, utilities = estimates.detach().double(), utilities.detach().double()
