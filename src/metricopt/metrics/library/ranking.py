@@ -118,7 +118,8 @@ def _average_precision(hits: Counts, misses: Counts) -> float:
     if hits[-1] == 0:
         return 0.0
     gained = np.diff(hits, prepend=0.0)
-    return float(np.dot(gained, hits / (hits + misses)) / hits[-1])
+    # Sums, not np.dot: BLAS threads wait for each other on a busy machine.
+    return float((gained * hits / (hits + misses)).sum() / hits[-1])
 
 
 def _auroc(hits: Counts, misses: Counts) -> float:
@@ -130,4 +131,4 @@ def _auroc(hits: Counts, misses: Counts) -> float:
         )
     # Trapezoids under hits as a function of misses.
     heights = hits + np.concatenate(([0.0], hits[:-1]))
-    return float(np.dot(heights, np.diff(misses, prepend=0.0)) / (2 * hits[-1] * misses[-1]))
+    return float((heights * np.diff(misses, prepend=0.0)).sum() / (2 * hits[-1] * misses[-1]))
