@@ -127,7 +127,7 @@ def test_no_triplet_gives_zero_loss_and_zero_gradient(std: float) -> None:
     g.requires_grad_()
     loss = value_loss(f, g, mean, torch.full_like(mean, std))
     assert loss.triplets == 0
-    assert float(loss.ordinal) == 0.0
+    assert loss.ordinal.item() == 0.0
     (slope,) = torch.autograd.grad(loss.total, g)
     assert float(slope.abs().max()) == 0.0
 
@@ -138,7 +138,7 @@ def test_equal_embeddings_have_a_finite_gradient() -> None:
     loss = value_loss(mean, g, mean, torch.full_like(mean, 0.1))
     (slope,) = torch.autograd.grad(loss.total, g)
     assert loss.triplets == 4
-    assert float(loss.ordinal) == pytest.approx(np.log(2))
+    assert loss.ordinal.item() == pytest.approx(np.log(2))
     assert bool(torch.isfinite(slope).all())
 
 

@@ -223,9 +223,8 @@ def _train(value: ValueFunction, sets: _Sets, config: FitConfig, generator: torc
     train = _cast(sets.train, value.head_weight)
     held = None if sets.held is None else _cast(sets.held, value.head_weight)
     optimizer = torch.optim.AdamW(value.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    best, best_step, best_state, stale = math.inf, 0, None, 0
+    stopper = _Stopper(config.patience)
     losses: list[float] = []
-    held_losses: list[float] = []
     triplets = step = 0
     value.train()
     for step in range(1, config.steps + 1):
@@ -241,30 +240,48 @@ def _train(value: ValueFunction, sets: _Sets, config: FitConfig, generator: torc
         if step % config.check_every and step != config.steps:
             continue
         losses.append(float(loss.total.detach().mean()))
-        if held is None:
-            continue
-        held_losses.append(_held_loss(value, held, config))
-        if held_losses[-1] < best:
-            best, best_step, stale, best_state = held_losses[-1], step, 0, copy.deepcopy(value.state_dict())
-        elif config.patience is not None:
-            stale += 1
-            if stale >= config.patience:
-                break
-    if best_state is not None and config.patience is not None:
-        value.load_state_dict(best_state)
-    else:
-        best_step = step
+        if held is not None and stopper.enough(step, _held_loss(value, held, config), value):
+            break
+    stopper.restore(value)
     value.calibrate(train.phis)
     value.eval()
     return FitReport(
         quality=None if sets.held_observed is None else measure(value, *sets.held_observed),
         train_quality=measure(value, *sets.train_observed),
         steps=step,
-        best_step=best_step,
+        best_step=stopper.best_step or step,
         triplets=triplets,
         losses=tuple(losses),
-        held_out_losses=tuple(held_losses),
+        held_out_losses=tuple(stopper.losses),
     )
+
+
+class _Stopper:
+    """The best weights so far, and how long ago that was; without patience it only takes notes."""
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = patience
+        self.losses: list[float] = []
+        self.best_step = 0
+        self._best = math.inf
+        self._stale = 0
+        self._state: dict[str, Tensor] | None = None
+
+    def enough(self, step: int, loss: float, value: ValueFunction) -> bool:
+        """Note this look; True once `patience` looks went by without a new best."""
+        self.losses.append(loss)
+        if self.patience is None:
+            return False
+        if loss < self._best:
+            self._best, self._stale, self.best_step = loss, 0, step
+            self._state = copy.deepcopy(value.state_dict())
+        else:
+            self._stale += 1
+        return self._stale >= self.patience
+
+    def restore(self, value: ValueFunction) -> None:
+        if self._state is not None:
+            value.load_state_dict(self._state)
 
 
 def training_loss(

@@ -20,6 +20,9 @@ from .trajectory import Trajectories
 Inner = Literal["sgd", "adam"]
 Statistics = Literal["all", "task"]
 
+#: Points that the statistics of batch norm are taken from, anew for every task.
+_CALIBRATION_POINTS = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReptileConfig:
@@ -111,14 +114,13 @@ def reptile(
     """
     check_match(value, trajectories, interpolation)
     held, kept = split_runs(trajectories.runs, config.holdout, generator)
-    all_phis, observed, utilities = trajectories.phis, trajectories.observed, trajectories.utilities
     if config.rescale:
-        value.set_scale(all_phis[kept], interpolation.mean[kept])
+        value.set_scale(trajectories.phis[kept], interpolation.mean[kept])
     like = value.head_weight
-    phis, mean, std = all_phis.to(like), interpolation.mean.to(like), interpolation.std.to(like)
+    phis, mean, std = trajectories.phis.to(like), interpolation.mean.to(like), interpolation.std.to(like)
     thin = _thinned(phis.shape[1], config.max_points)
-    sample = phis[kept].flatten(0, 1)
-    sample = sample[_thinned(len(sample), 1024)]
+    everywhere = phis[kept].flatten(0, 1)
+    sample = everywhere[_thinned(len(everywhere), _CALIBRATION_POINTS)]
     order = torch.cat([kept[torch.randperm(len(kept), generator=generator)] for _ in range(config.passes)])
 
     learner = _Learner(value, config)
@@ -127,19 +129,17 @@ def reptile(
     for index, run in enumerate(order.tolist()):
         if config.statistics == "all":
             value.calibrate(sample)
-        task = (phis[run, thin], mean[run, thin], std[run, thin])
-        loss, count = learner.inner(*task, generator)
+        loss, count = learner.inner(phis[run, thin], mean[run, thin], std[run, thin], generator)
         learner.outer(config.meta_lr * (1 - index / len(order)))
         losses.append(loss)
         triplets += count
     if config.return_inner:
         learner.restore_inner()
-    value.calibrate(phis[kept])
+    value.calibrate(everywhere)
     value.eval()
-    seen_kept, seen_held = observed[kept], observed[held]
     return ReptileReport(
-        quality=measure(value, all_phis[held][seen_held], utilities[held][seen_held]) if len(held) else None,
-        train_quality=measure(value, all_phis[kept][seen_kept], utilities[kept][seen_kept]),
+        quality=measure(value, *trajectories.select(held.tolist()).observations) if len(held) else None,
+        train_quality=measure(value, *trajectories.select(kept.tolist()).observations),
         tasks=len(order),
         triplets=triplets,
         losses=tuple(losses),
