@@ -7,7 +7,7 @@ import sys
 
 from figure import Figure, alternate, main
 
-REPEATS = 7
+REPEATS = 5
 
 
 def measure() -> list[Figure]:

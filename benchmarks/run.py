@@ -58,7 +58,8 @@ def run(script: Path) -> tuple[list[Figure], str]:
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "figures.json"
         # Its own lines are repeated here from the report; whatever it says on standard error passes through.
-        done = subprocess.run([sys.executable, str(script), "--json", str(report)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, str(script), "--json", str(report)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # 1 says "fell short"
         if not report.exists():
             return (
                 [],

@@ -72,8 +72,10 @@ def _cores() -> int:
 def _commit() -> str | None:
     # A copy in site-packages may lie inside the checkout of another project, whose commit would be a lie.
     root = project_root(Path(__file__).resolve().parent)
-    if root is None:
-        return None
+    return None if root is None else _commit_of(root)
+
+
+def _commit_of(root: Path) -> str | None:
     head = _git(root, "rev-parse", "HEAD")
     if not head:
         return None

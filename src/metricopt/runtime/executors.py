@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import traceback
 from abc import ABC, abstractmethod
@@ -235,10 +236,9 @@ def _serve(pipe: Connection, threads: int) -> None:
     """The life of a worker: answer jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
+        os.environ[name] = str(threads)  # torch reads them when the first job imports it
+    if "torch" in sys.modules:  # the main module of the program did so already
+        sys.modules["torch"].set_num_threads(threads)
     while True:
         try:
             job, args, kwargs = pipe.recv()
