@@ -27,6 +27,8 @@ class MetricCard:
         depends_on: "labels" where only hard labels count, "order" where the ranking by score does.
         kinds: the kinds of problem it is defined for.
         options: options that must be given, with a typical value; empty where all have defaults.
+        perfect_is_one: whether a perfect prediction always has utility 1; recall at k has not where there are
+            more than k positives.
         reference: whose numbers it equals.
     """
 
@@ -38,6 +40,7 @@ class MetricCard:
     depends_on: DependsOn
     kinds: tuple[ScoreKind, ...]
     options: Mapping[str, float] = field(default_factory=dict)
+    perfect_is_one: bool = True
     reference: str
 
 

@@ -17,6 +17,7 @@ RECALL_AT_K = MetricCard(
     depends_on="order",
     kinds=("binary", "multiclass", "multilabel"),
     options={"k": 2},
+    perfect_is_one=False,
     reference="torchmetrics retrieval_recall; multiclass: sklearn top_k_accuracy_score",
 )
 
