@@ -1,0 +1,60 @@
+"""Finetune phi on the loss alone, look at the metric often, keep the best (the paper's control in Tables 1 and 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from .._checks import at_least, positive
+from .._random import derive_seed
+from ..problem import Problem
+from ..search import LossOnly, finetune
+from .method import Method, MethodCard, Proposal, best_observed, observe_within_budget
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LossFinetune(Method):
+    """Runs of `steps` loss steps from phi = 0, each with its own mini-batches, the metric observed along the way.
+
+    As many runs as the budget pays for at `steps + 1` observations a run; the last one is cut short.
+
+    Args:
+        steps: T.
+        lr: step size of SGD in units of reach.
+        momentum: SGD's.
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        title="loss finetuning, dense metric, best pick", family="reference", paper="MetricOpt, Tables 1 and 2"
+    )
+
+    steps: int = 50
+    lr: float = 1.0
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        at_least("steps", self.steps, 1)
+        positive("lr", self.lr)
+
+    def search(self, problem: Problem, *, seed: int) -> Proposal:
+        run = 0
+        while problem.affordable(1):
+            events = finetune(
+                problem,
+                LossOnly(),
+                lambda params: torch.optim.SGD(params, lr=self.lr, momentum=self.momentum),
+                start=problem.start[None],
+                steps=self.steps,
+                seeds=[derive_seed(seed, "loss finetune", run)],
+                reach=problem.reach,
+            )
+            for event in events:
+                if event.step == 0 and run > 0:
+                    continue  # phi = 0 again
+                if not len(observe_within_budget(problem, event.phis)):
+                    break
+            run += 1
+        return best_observed(problem)

@@ -1,0 +1,113 @@
+"""What every method has in common: a card, one `run`, one `Result`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .._errors import BudgetExhausted
+from ..problem import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCard:
+    """What tables, the command line and the documentation say of a method.
+
+    Args:
+        title: one line for tables.
+        family: "reference", "rival", "metricopt", "control" or "ablation".
+        paper: where it comes from.
+        extra: the optional dependency it needs, if any.
+        adapters: the name of the set of adapters it runs on, "shifted" or "paper".
+    """
+
+    title: str
+    family: str
+    paper: str = ""
+    extra: str | None = None
+    adapters: str = "shifted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a method proposes, and what it spent.
+
+    Args:
+        phi: `(d,)`, the proposal.
+        utility: what the method believes it is worth on the search split; None where it has no opinion.
+        calls, seconds: what was spent.
+        phis, utilities: every observation in order, `(m, d)` and `(m,)`: the anytime curve is their running best.
+        diagnostics: plain numbers worth a column, for example the held-out quality of the value function.
+    """
+
+    phi: Tensor
+    utility: float | None
+    calls: int
+    seconds: float
+    phis: Tensor
+    utilities: Tensor
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def anytime(self) -> Tensor:
+        """Best utility after each call, `(m,)`."""
+        return torch.cummax(self.utilities, dim=0).values if len(self.utilities) else self.utilities
+
+
+class Method(ABC):
+    """`run(problem, seed=)` to a `Result`. Subclasses are frozen dataclasses: their fields are their settings."""
+
+    card: ClassVar[MethodCard]
+
+    def run(self, problem: Problem, *, seed: int) -> Result:
+        """Search until done or until the budget is spent, then propose.
+
+        Randomness depends on `seed` and the problem alone. Running out of budget is a normal end.
+        """
+        search = self.search(problem, seed=seed)
+        return Result(
+            phi=search.phi.detach().clone(),
+            utility=search.utility,
+            calls=problem.meter.calls,
+            seconds=problem.meter.seconds,
+            phis=problem.observations[0],
+            utilities=problem.observations[1],
+            diagnostics=dict(search.diagnostics),
+        )
+
+    @abstractmethod
+    def search(self, problem: Problem, *, seed: int) -> Proposal:
+        """The method itself. It may let BudgetExhausted out only where it has nothing to propose."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What `Method.search` returns."""
+
+    phi: Tensor
+    utility: float | None = None
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+
+def best_observed(problem: Problem, diagnostics: Mapping[str, float] | None = None) -> Proposal:
+    """The best phi that was observed so far, the earliest of equals; the start where nothing was."""
+    phis, utilities = problem.observations
+    if len(utilities) == 0:
+        return Proposal(phi=problem.start, diagnostics=diagnostics or {})
+    best = int(utilities.argmax())
+    return Proposal(phi=phis[best], utility=float(utilities[best]), diagnostics=diagnostics or {})
+
+
+def observe_within_budget(problem: Problem, phis: Tensor) -> Tensor:
+    """Utilities of as many of `phis` as the budget covers, in order; possibly none."""
+    count = problem.affordable(len(phis))
+    before = len(problem.observations[1])
+    try:
+        return problem.observe(phis[:count]) if count else torch.zeros(0, dtype=torch.float64)
+    except BudgetExhausted:  # the time ran out half-way
+        return problem.observations[1][before:]

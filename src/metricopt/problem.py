@@ -1,0 +1,279 @@
+"""The live object: adapted model, data, loss, metric and budget. The only door to a metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ._checks import at_least, one_of, positive
+from ._errors import ConfigError
+from ._phi import PhiSpec
+from ._random import generator as named_generator
+from ._types import LossFunction
+from .adapters import AdaptedModel
+from .metrics import Budget, Meter, Metric
+
+Sampler = Literal["plain", "balanced"]
+
+#: Scores are computed in blocks of about this many (phi, example) pairs: a block then stays in the cache.
+_BLOCK = 4096
+#: Features in front of the first adapted layer are kept if they need at most this many bytes.
+_KEEP_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Inputs and targets of the same length, as tensors.
+
+    >>> len(Examples(inputs=torch.zeros(5, 3), targets=torch.zeros(5)))
+    5
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.targets) or len(self.inputs) == 0:
+            raise ConfigError(
+                f"inputs and targets must have the same length of at least 1, got {len(self.inputs)} and "
+                f"{len(self.targets)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class Problem:
+    """Everything that a method may ask about one model and one metric.
+
+    A method sees phi and numbers. `outputs`, `loss_and_grad`, `draws` and `sensitivity` are free;
+    `observe` and `measure` are the two doors to the metric and both spend the budget.
+    The model is used in eval mode: dropout is off, running statistics stay as they are.
+
+    Args:
+        adapted: the model with its adapters, see `metricopt.attach`.
+        loss: `(scores, targets) -> scalar`, mean over examples.
+        metric: what is wanted. It is measured on `val`.
+        train: examples for the loss.
+        val: the search split: examples for the metric.
+        budget: how many metric calls and seconds may be spent.
+        sampler: mini-batches drawn "plain" (uniformly) or class-"balanced" (each class equally often).
+        batch_size: examples in a mini-batch.
+        reach: `(d,)`, how far each coordinate of phi is explored; default: `default_reach`.
+    """
+
+    def __init__(
+        self,
+        adapted: AdaptedModel,
+        *,
+        loss: LossFunction,
+        metric: Metric,
+        train: Examples,
+        val: Examples,
+        budget: Budget,
+        sampler: Sampler = "plain",
+        batch_size: int = 512,
+        reach: Tensor | None = None,
+    ) -> None:
+        one_of("sampler", sampler, ("plain", "balanced"))
+        self.adapted = adapted.eval()
+        self.loss = loss
+        self.metric = metric
+        self.train = train
+        self.val = val
+        self.sampler = sampler
+        self.batch_size = at_least("batch_size", batch_size, 1)
+        self.meter: Meter = budget.start()
+        self._phis: list[Tensor] = []
+        self._utilities: list[float] = []
+        self._reach = reach
+        if reach is not None:
+            self.spec.check(reach)
+
+    @property
+    def spec(self) -> PhiSpec:
+        return self.adapted.spec
+
+    @property
+    def dim(self) -> int:
+        return self.spec.dim
+
+    @property
+    def start(self) -> Tensor:
+        """phi = 0, the model as it was trained, `(d,)`."""
+        return torch.zeros(self.dim)
+
+    # --- free: no metric call ---------------------------------------------------------------------
+
+    def outputs(self, phis: Tensor) -> Tensor:
+        """Scores on the search split at every phi: `(n, d)` to `(n, N, ...)`. Costs no metric call."""
+        return self._population_outputs(phis, self._val_features)
+
+    def draws(self, seed: int, steps: int) -> Tensor:
+        """Mini-batch indices `(steps, batch_size)` into `train`; they depend on `seed` alone."""
+        generator = named_generator(seed, "batches")
+        shape = (at_least("steps", steps, 0), self.batch_size)
+        if self.sampler == "plain":
+            return torch.randint(len(self.train), shape, generator=generator)
+        order, counts, offsets = self._classes
+        classes = torch.arange(self.batch_size) % len(counts)
+        picks = (torch.rand(shape, generator=generator) * counts[classes]).long()
+        return order[offsets[classes] + picks]
+
+    def loss_and_grad(self, phis: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and its gradient at every phi on its own mini-batch.
+
+        Args:
+            phis: `(n, d)`.
+            indices: `(n, B)` into `train`.
+
+        Returns:
+            losses `(n,)` and gradients `(n, d)`. Each phi touches only its own examples, so one backward pass
+            over the sum of the losses gives all gradients.
+        """
+        point = phis.detach().requires_grad_(True)
+        features, targets = self._train_features[indices], self.train.targets[indices]
+        outputs = self.adapted.outputs(point, features, shared=False)
+        losses = torch.func.vmap(self.loss)(outputs, targets)
+        (grad,) = torch.autograd.grad(losses.sum(), point)
+        return losses.detach(), grad
+
+    @cached_property
+    def sensitivity(self) -> Tensor:
+        """How phi moves the scores: C = mean over examples of J^T J at phi = 0, `(d, d)`.
+
+        J is the Jacobian of an example's scores. A step phi changes the scores by sqrt(phi^T C phi), root mean
+        square over examples and summed over outputs. Computed on up to 2,048 training examples; free.
+        """
+        count = min(len(self.train), 2048)
+        chosen = torch.randperm(len(self.train), generator=named_generator(0, "sensitivity"))[:count]
+        features = self._train_features[chosen][:, None]
+        total = torch.zeros(self.dim, self.dim)
+        point = torch.zeros(count, self.dim, requires_grad=True)
+        outputs = self.adapted.outputs(point, features, shared=False).reshape(count, -1)
+        for column in outputs.unbind(dim=1):
+            (rows,) = torch.autograd.grad(column.sum(), point, retain_graph=True)
+            total += rows.T @ rows / count
+        return total
+
+    @cached_property
+    def reach(self) -> Tensor:
+        """How far each coordinate of phi is explored, `(d,)`: phi = reach * z with z of order one."""
+        return default_reach(self.spec, self.sensitivity) if self._reach is None else self._reach
+
+    # --- metric calls -----------------------------------------------------------------------------
+
+    def observe(self, phis: Tensor) -> Tensor:
+        """Utilities `(n,)` of phis `(n, d)` on the search split, one metric call each.
+
+        Every finished call is in `observations` at once, so nothing paid for is lost when a later one fails.
+
+        Raises:
+            BudgetExhausted: before the call that the budget does not cover.
+            MetricError: the metric failed; that call is spent.
+        """
+        self.spec.check(phis)
+        utilities = []
+        for chunk in phis.split(8):
+            outputs = None if self.metric.reads == "model" else self.outputs(chunk)
+            for i, phi in enumerate(chunk):
+                self.meter.spend(1)
+                if outputs is None:
+                    raw = self.metric.measure_model(self.adapted.merged(phi))
+                else:
+                    raw = self.metric(outputs[i], self.val.targets)
+                utilities.append(self._record(phi, raw))
+        return torch.tensor(utilities, dtype=torch.float64)
+
+    def measure(self, outputs: Tensor, phi: Tensor) -> float:
+        """Utility of scores that a method made itself, for the phi that they belong to; one metric call.
+
+        It saves the forward pass where a method knows the scores, as threshold tuning does.
+        """
+        self.meter.spend(1)
+        return self._record(phi, self.metric(outputs, self.val.targets))
+
+    def affordable(self, n: int) -> int:
+        """How many of `n` metric calls the budget still covers."""
+        return self.meter.affordable(n)
+
+    @property
+    def observations(self) -> tuple[Tensor, Tensor]:
+        """All phis `(m, d)` and utilities `(m,)` so far, in order."""
+        phis = torch.stack(self._phis) if self._phis else torch.zeros(0, self.dim)
+        return phis, torch.tensor(self._utilities, dtype=torch.float64)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _record(self, phi: Tensor, raw: float) -> float:
+        utility = self.metric.utility(raw)
+        self._phis.append(phi.detach().clone())
+        self._utilities.append(utility)
+        return utility
+
+    @cached_property
+    def _train_features(self) -> Tensor:
+        return self._features(self.train.inputs)
+
+    @cached_property
+    def _val_features(self) -> Tensor:
+        return self._features(self.val.inputs)
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            blocks: list[Any] = [self.adapted.head(block) for block in inputs.split(_BLOCK)]
+            if not all(isinstance(block, Tensor) for block in blocks):
+                raise ConfigError("the model must pass one tensor between its layers to be searched in populations")
+            features = torch.cat(blocks)
+        if features.numel() * features.element_size() > _KEEP_BYTES and features is not inputs:
+            raise ConfigError(
+                f"the features in front of the first adapted layer need {features.numel() * 4 / 2**30:.1f} GiB; "
+                "use fewer examples, or adapt a later layer"
+            )
+        return features
+
+    def _population_outputs(self, phis: Tensor, features: Tensor) -> Tensor:
+        self.spec.check(phis)
+        rows = max(_BLOCK // max(min(len(phis), 8), 1), 1)
+        with torch.no_grad():
+            return torch.cat(
+                [
+                    torch.cat([self.adapted.outputs(chunk, block) for block in features.split(rows)], dim=1)
+                    for chunk in phis.split(8)
+                ]
+            )
+
+    @cached_property
+    def _classes(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Training indices ordered by class, the number of each class, and where each begins."""
+        targets = self.train.targets
+        if targets.dim() > 1 and targets.shape[-1] > 1:
+            raise ConfigError('sampler="balanced" needs one class per example; use sampler="plain" for multilabel targets')
+        labels = targets.reshape(-1).long()
+        order = labels.argsort(stable=True)
+        counts = torch.unique(labels, return_counts=True)[1]
+        return order, counts, counts.cumsum(0) - counts
+
+
+def default_reach(spec: PhiSpec, sensitivity: Tensor, *, shift: float = 1.0, other: float = 0.3) -> Tensor:
+    """How far to explore: a reach of 1 changes the scores by a known amount, whatever the adapter's own units.
+
+    Coordinates of an additive output shift get `shift` score units each. All other coordinates together move
+    the scores by `other` (root mean square): they bend the decision of single examples, which a finite search
+    split rewards by chance, so they get the smaller share.
+    """
+    positive("shift", shift)
+    positive("other", other)
+    moves = torch.diagonal(sensitivity).clamp_min(0).sqrt()
+    typical = float(moves.square().mean().sqrt()) or 1.0
+    is_shift = torch.zeros(spec.dim, dtype=torch.bool)
+    for slot in spec.slots:
+        if slot.name.endswith("output_shift.shift"):
+            is_shift[spec.slice_of(slot.name)] = True
+    others = float(moves[~is_shift].square().sum().sqrt()) or typical
+    # A coordinate that hardly moves the scores is not blown up beyond what the others get.
+    return torch.where(is_shift, shift / moves.clamp_min(0.1 * typical), torch.full_like(moves, other / others))

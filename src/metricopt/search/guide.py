@@ -1,0 +1,54 @@
+"""The plug-in: one line between `loss.backward()` and `optimizer.step()`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import ConfigError
+from .source import GradientSource, SearchState
+
+
+class Guide:
+    """Steer any optimiser by the metric.
+
+    >>> from torch import nn
+    >>> from metricopt.search import GuidedES
+    >>> phi = nn.Parameter(torch.zeros(8))
+    >>> guide = Guide(GuidedES(value=lambda phis: -phis.square().sum(1)), generator=torch.Generator().manual_seed(0))
+    >>> optimizer = torch.optim.SGD([phi], lr=0.1)
+    >>> loss = (phi - 1).square().sum()
+    >>> loss.backward()
+    >>> guide.steer(phi)            # phi.grad now descends the metric's estimate
+    >>> optimizer.step()
+
+    Args:
+        source: how a direction is found, for example `GuidedES(value=value.frozen())`.
+        generator: for the perturbations.
+    """
+
+    def __init__(self, source: GradientSource, *, generator: torch.Generator) -> None:
+        self.source = source
+        self.generator = generator
+        self.state: SearchState | None = None
+
+    def steer(self, phi: nn.Parameter) -> None:
+        """Replace `phi.grad`, the loss gradient, by the direction of the source.
+
+        `phi` is `(d,)`, or `(n, d)` for a population.
+        """
+        if phi.grad is None:
+            raise ConfigError("phi has no gradient to steer by; call loss.backward() before guide.steer(phi)")
+        single = phi.dim() == 1
+        phis = _population(phi.detach(), single)
+        if self.state is None:
+            self.state = self.source.init(*phis.shape)
+        direction, self.state = self.source.direction(
+            self.state, phis, _population(phi.grad.detach(), single), generator=self.generator
+        )
+        # Into the gradient that is there: optimisers and gradient buckets may hold it.
+        phi.grad.copy_(direction[0] if single else direction)
+
+
+def _population(tensor: Tensor, single: bool) -> Tensor:
+    return tensor[None] if single else tensor
