@@ -6,20 +6,24 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.hooks import RemovableHandle
 
-from .._errors import AdapterError
+from .._checks import at_least
+from .._errors import AdapterError, ConfigError
 from .._phi import PhiSpec
 from .adapter import Call
 from .fold import replace_in_place
 from .layout import Layout
+from .population import automatic_chunk, call_population, joined
 from .probe import Inputs, cloned, invoke
-from .spine import Group, split
+from .spine import Group, Step, split
 
 
 class _Active:
@@ -68,6 +72,7 @@ class AdaptedModel(nn.Module):
         for binding in layout.bindings:
             groups[binding.site.module] = (*groups.get(binding.site.module, ()), binding)
         self._spine = split(model, groups)
+        self._dependent = {step for step in self._spine.rest if _depends(step, groups)}
         self._handles: list[RemovableHandle] = []
         model.requires_grad_(False)
         for module, group in groups.items():
@@ -103,30 +108,62 @@ class AdaptedModel(nn.Module):
         """The outputs at `phi` of shape `(d,)`; a pure function, for `torch.func.grad` and `vmap` in eval mode."""
         self.spec.check(phi)
         value = cloned(features) if self._clone_features else features
-        first = not self._spine.prefix
-        with self._using(phi):
-            for step in self._spine.rest:
-                if not isinstance(step, nn.Module):
-                    value = self._apply_group(step, phi, Call(output=value))
-                elif first:
-                    value = invoke(step, value)
-                else:
-                    value = step(value)
-                first = False
+        for position, step in enumerate(self._spine.rest):
+            value = self._step(step, position == 0 and not self._spine.prefix, phi, value)
         return value
 
-    def outputs(self, phis: Tensor, features: Any, *, chunk: int | None = None, randomness: str = "error") -> Any:
-        """`tail` for a population: `(n, d)` to outputs `(n, B, ...)`, differentiable in `phis`.
+    def outputs(self, phis: Tensor, features: Any, *, chunk: int | None = None) -> Any:
+        """`tail` for a population on shared features: `(n, d)` to outputs `(n, B, ...)`, differentiable in `phis`.
+
+        Row i depends on `phis[i]` alone, so the gradient of a sum of n losses holds n gradients:
+        much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi.
 
         Args:
-            phis: `(n, d)`.
-            features: from `head`, shared by all.
-            chunk: how many phis at once, to bound memory; None for all.
-            randomness: how dropout in train mode treats the population, as in `torch.func.vmap`.
+            phis: `(n, d)`, n at least 1.
+            features: from `head`.
+            chunk: how many phis at once, to bound memory; by default what a cache holds.
+
+        Raises:
+            AdapterError: a batch norm is in train mode, where each phi would move its statistics.
         """
-        self.spec.check(phis)
-        run = torch.func.vmap(self.tail, in_dims=(0, None), chunk_size=chunk, randomness=randomness)
-        return run(phis, features)
+        self._check_population(phis)
+        size = automatic_chunk(features, 1) if chunk is None else at_least("chunk", chunk, 1)
+        return joined([self._tails(block, features, shared=True) for block in torch.split(phis, size)])
+
+    def outputs_each(self, phis: Tensor, features: Any, *, chunk: int | None = None) -> Any:
+        """`outputs` where each phi has features of its own: every tensor in them is `(n, B, ...)`."""
+        self._check_population(phis)
+        count = len(phis)
+        short = next(
+            (t for t in tree_leaves(features) if isinstance(t, Tensor) and t.shape[:1] != phis.shape[:1]), None
+        )
+        if short is not None:
+            raise ConfigError(f"features need a leading axis of {count}, one entry per phi; got {tuple(short.shape)}")
+        size = automatic_chunk(features, count) if chunk is None else at_least("chunk", chunk, 1)
+        starts = range(0, count, size)
+        blocks = [(phis[i : i + size], tree_map_only(Tensor, itemgetter(slice(i, i + size)), features)) for i in starts]
+        return joined([self._tails(block, mine, shared=False) for block, mine in blocks])
+
+    def _tails(self, phis: Tensor, features: Any, *, shared: bool) -> Any:
+        """`tail` for several phis at once: the population rides in the batch where a module allows it."""
+        if len(phis) == 1:
+            single = features if shared else tree_map_only(Tensor, itemgetter(0), features)
+            return tree_map_only(Tensor, itemgetter(None), self.tail(phis[0], single))
+        value = cloned(features) if self._clone_features else features
+        for position, step in enumerate(self._spine.rest):
+            mapped = None if shared and position == 0 else 0
+            if isinstance(step, nn.Module) and mapped == 0 and step not in self._dependent:
+                value = call_population(step, value)
+            else:
+                run = partial(self._step, step, position == 0 and not self._spine.prefix)
+                value = torch.func.vmap(run, in_dims=(0, mapped), randomness="different")(phis, value)
+        return value
+
+    def _step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
+        with self._using(phi):
+            if not isinstance(step, nn.Module):
+                return self._apply_group(step, phi, Call(output=value))
+            return invoke(step, value) if is_first else step(value)
 
     def merged(self, phi: Tensor | None = None) -> nn.Module:
         """A copy of the model with `phi` (default: the current one) folded into its weights.
@@ -194,6 +231,16 @@ class AdaptedModel(nn.Module):
         if not self._handles:
             raise AdapterError("this AdaptedModel was detached from its model; attach the adapters again")
 
+    def _check_population(self, phis: Tensor) -> None:
+        self.spec.check(phis)
+        if phis.dim() != 2 or not len(phis):
+            raise ConfigError(f"phis must be (n, {self.spec.dim}) with n at least 1, got {tuple(phis.shape)}")
+        if self.training and any(isinstance(m, _NormBase) and m.training for m in self.modules()):
+            raise AdapterError(
+                "a batch norm is in train mode, where each phi would move its running statistics; "
+                "call .eval() before outputs"
+            )
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         saved = state_dict.get(prefix + "fingerprint")
         if isinstance(saved, Tensor):
@@ -207,6 +254,10 @@ def _adapt_output(adapted: AdaptedModel, group: Group, module: nn.Module, args: 
         return None
     phi = adapted.phi if active.phi is None else active.phi
     return adapted._apply_group(group, phi, Call(output=output, args=args, kwargs=kwargs))
+
+
+def _depends(step: Step, groups: Mapping[nn.Module, Group]) -> bool:
+    return isinstance(step, nn.Module) and any(module in groups for module in step.modules())
 
 
 def is_adapted(module: nn.Module) -> bool:

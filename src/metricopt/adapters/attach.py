@@ -13,7 +13,7 @@ from .._errors import AdapterError, ConfigError
 from .adapted_model import AdaptedModel, is_adapted
 from .adapter import Adapter
 from .layout import Chosen, make_layout
-from .probe import Inputs, find_sites
+from .probe import Inputs, cloned, find_sites
 from .projection import Projected
 from .site import Site, Where, candidates, listing, where_of
 
@@ -117,8 +117,6 @@ def _writes_into_features(adapted: AdaptedModel, probe: Inputs) -> bool:
         for module in modes:
             module.training = False
         with torch.inference_mode(False), torch.no_grad():
-            from .probe import cloned
-
             features = adapted.head(cloned(probe))
             tensors = [leaf for leaf in tree_leaves(features) if isinstance(leaf, Tensor)]
             before = [tensor._version for tensor in tensors]

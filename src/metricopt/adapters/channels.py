@@ -37,7 +37,7 @@ def spatial_dims(module: nn.Module, output: Tensor) -> int:
     if isinstance(module, nn.Linear | nn.LayerNorm):
         return 0
     if isinstance(module, CONVOLUTIONS):
-        return len(module.kernel_size)  # type: ignore[arg-type]  # right for unbatched input too
+        return len(module.kernel_size)  # right for unbatched input too
     return output.dim() - 2
 
 

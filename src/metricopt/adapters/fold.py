@@ -55,7 +55,7 @@ def weight_and_bias(module: nn.Module) -> tuple[Tensor | None, Tensor | None]:
 
 def with_weights(module: nn.Module, *, weight: Tensor | None, bias: Tensor | None) -> nn.Module:
     """A shallow copy with new parameters; None keeps the old one."""
-    reference = next((p for p in module._parameters.values() if p is not None), None)
+    reference: Tensor | None = next((p for p in module._parameters.values() if p is not None), None)
     if reference is None:
         reference = next((b for b in module.buffers() if b.is_floating_point()), weight if weight is not None else bias)
     assert reference is not None

@@ -69,7 +69,7 @@ class Layout:
             flat = matrix[binding.start : stop] @ phi[block.start : block.stop]
         if len(binding.shapes) == 1:
             return {name: flat.reshape(shape) for name, shape in binding.shapes.items()}
-        parts = flat.split([math.prod(shape) for shape in binding.shapes.values()])
+        parts = torch.split(flat, [math.prod(shape) for shape in binding.shapes.values()])
         return {name: p.reshape(s) for p, (name, s) in zip(parts, binding.shapes.items(), strict=True)}
 
 
@@ -165,8 +165,3 @@ def _origin(chosen: Sequence[Chosen], bindings: Sequence[Binding], dim: int | No
     ]
     settings = [repr(one.adapter) for one in chosen]
     return json.dumps({"adapters": settings, "sites": places, "dim": dim, "seed": seed}, sort_keys=True)
-
-
-def empty_like(layout: Layout, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A phi of zeros."""
-    return torch.zeros(layout.spec.dim, dtype=dtype, device=device)

@@ -99,13 +99,14 @@ def _record(trace: _Trace, clock: Any, module: nn.Module, args: Any, output: Any
         trace.version = output._version if isinstance(output, Tensor) else 0
 
 
-def _source(traces: dict[nn.Module, _Trace], root: _Trace) -> nn.Module | None:
+def _source(traces: Mapping[nn.Module, _Trace], root: _Trace) -> nn.Module | None:
     """The Linear or convolution whose output is the model's output, untouched, if it runs once."""
     final = root.output
     if not isinstance(final, Tensor):
         return None
     for module, trace in traces.items():
-        if isinstance(module, LINEAR_MAPS) and trace.fires == 1 and _untouched(trace, final):
+        found: nn.Module = module
+        if isinstance(found, LINEAR_MAPS) and trace.fires == 1 and _untouched(trace, final):
             return module
     return None
 

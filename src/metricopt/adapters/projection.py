@@ -48,4 +48,5 @@ def orthonormal(full: int, dim: int, *, generator: torch.Generator) -> Tensor:
         )
     q, r = torch.linalg.qr(torch.randn(full, dim, dtype=torch.float64, generator=generator))
     # The sign of R's diagonal depends on the LAPACK at hand. Fixing it makes P the same everywhere.
-    return (q * torch.sign(torch.diagonal(r))).float()
+    fixed: Tensor = q * torch.sign(torch.diagonal(r))
+    return fixed.float()

@@ -51,8 +51,8 @@ def _steps(module: nn.Module, groups: Mapping[nn.Module, Group]) -> Iterator[Ste
     if not _is_plain_chain(module, groups):
         yield module
         return
-    for child in module.children() if False else module._modules.values():
-        assert child is not None
+    for child in module._modules.values():
+        assert child is not None  # a Sequential holds modules only
         yield from _steps(child, groups)
     if module in groups:
         yield groups[module]
