@@ -12,16 +12,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._errors import MetricOptError as MetricOptError
+    from ._errors import MetricOptError
+    from .adapters import AdaptedModel, ConditionalNorm, Film, InputBias, LoRA, OutputShift, attach
+    from .losses import get_loss
+    from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
+    from .problem import Problem
+    from .search import Guide, GuidedES, LossOnly, ValueGradient, finetune
+    from .value import Trajectories, ValueFunction
 
 __version__ = "0.1.0"
 
 #: Public name -> module that holds it. At most 25: everything else stays under its own module.
 _FACE: dict[str, str] = {
     "MetricOptError": "._errors",
+    "AdaptedModel": ".adapters",
+    "ConditionalNorm": ".adapters",
+    "Film": ".adapters",
+    "InputBias": ".adapters",
+    "LoRA": ".adapters",
+    "OutputShift": ".adapters",
+    "attach": ".adapters",
+    "get_loss": ".losses",
+    "Budget": ".metrics",
+    "Metric": ".metrics",
+    "as_metric": ".metrics",
+    "from_sklearn": ".metrics",
+    "from_torchmetrics": ".metrics",
+    "get_metric": ".metrics",
+    "Problem": ".problem",
+    "Guide": ".search",
+    "GuidedES": ".search",
+    "LossOnly": ".search",
+    "ValueGradient": ".search",
+    "finetune": ".search",
+    "Trajectories": ".value",
+    "ValueFunction": ".value",
 }
 
-__all__ = ["MetricOptError"]
+__all__ = [
+    "AdaptedModel",
+    "Budget",
+    "ConditionalNorm",
+    "Film",
+    "Guide",
+    "GuidedES",
+    "InputBias",
+    "LoRA",
+    "LossOnly",
+    "Metric",
+    "MetricOptError",
+    "OutputShift",
+    "Problem",
+    "Trajectories",
+    "ValueFunction",
+    "ValueGradient",
+    "as_metric",
+    "attach",
+    "finetune",
+    "from_sklearn",
+    "from_torchmetrics",
+    "get_loss",
+    "get_metric",
+]
 
 
 def __getattr__(name: str) -> object:
