@@ -52,6 +52,21 @@ def test_no_call_leaves_anything_behind():
     assert bridged(*BINARY) == first
 
 
+class Forgetful(tmc.BinaryF1Score):
+    """Counts its calls in an attribute that `reset` does not know."""
+
+    calls = 0
+
+    def compute(self):
+        self.calls += 1
+        return self.calls / 10
+
+
+def test_attributes_that_reset_forgets_do_not_leak_either():
+    bridged = from_torchmetrics(Forgetful())
+    assert [bridged(*BINARY), bridged(*BINARY)] == [0.1, 0.1]
+
+
 @pytest.mark.parametrize(
     "factory", [tmc.BinaryF1Score, partial(tmc.MulticlassF1Score, num_classes=4), lambda: tmc.BinaryF1Score()]
 )

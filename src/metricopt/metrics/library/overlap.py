@@ -1,7 +1,7 @@
 """Metrics that count right and wrong labels: error, accuracy, F-beta, Jaccard.
 
-Computed by `torchmetrics.functional.classification` in its multiclass or multilabel form; 0/0 counts as 0, as
-in scikit-learn with zero_division=0.
+F-beta and Jaccard are computed by `torchmetrics.functional.classification`, accuracy is a mean of equalities; 0/0
+counts as 0, as in scikit-learn with zero_division=0.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def jaccard(average: Average = "macro") -> Metric:
 
 
 def _accuracy(data: Inputs) -> float:
-    # A mean of equalities in float64; torchmetrics' multiclass accuracy counts a confusion matrix for the same.
+    # torchmetrics counts a whole confusion matrix for the same number.
     return int((data.labels() == data.targets).sum()) / data.targets.numel()
 
 
