@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .._errors import AdapterError
@@ -66,7 +67,7 @@ class Layout:
         else:
             matrix = buffers[block.projection]
             assert matrix is not None
-            flat = matrix[binding.start : stop] @ phi[block.start : block.stop]
+            flat = F.linear(phi[block.start : block.stop], matrix[binding.start : stop])
         if len(binding.shapes) == 1:
             return {name: flat.reshape(shape) for name, shape in binding.shapes.items()}
         parts = torch.split(flat, [math.prod(shape) for shape in binding.shapes.values()])

@@ -63,7 +63,7 @@ _BATCH_FIRST: dict[type[nn.Module], tuple[int, ...]] = {
 }
 
 #: How many numbers of features times phis run at once: about what a core's cache holds, or what fills a GPU.
-_CHUNK_NUMBERS = {"cpu": 300_000}
+_CHUNK_NUMBERS = {"cpu": 800_000}
 _CHUNK_NUMBERS_ELSEWHERE = 64_000_000
 
 
