@@ -1,13 +1,13 @@
-"""Recipes that build a problem: data, split, network, pre-training."""
+"""Recipes that build a problem: data, split, network, pre-training, and an outside reference."""
 
 from __future__ import annotations
 
 from .datasets import DATASETS, Dataset, load_dataset
 from .mlp import mlp
 from .pretrain import Pretraining, pretrain
+from .reference import ReferenceScores, boosted_trees, tuned_shift
 from .split import Indices, split
 from .tabular import Materials, Rows, TabularTask
-
 
 __all__ = [
     "DATASETS",
@@ -15,10 +15,13 @@ __all__ = [
     "Indices",
     "Materials",
     "Pretraining",
+    "ReferenceScores",
     "Rows",
     "TabularTask",
+    "boosted_trees",
     "load_dataset",
     "mlp",
     "pretrain",
     "split",
+    "tuned_shift",
 ]

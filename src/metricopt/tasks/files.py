@@ -6,14 +6,11 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-from .._errors import DataError, MissingExtra
-
+from .._errors import DataError
+from .._extras import require
 
 #: Environment variable with the folder of data files that are already there.
 DATA_VARIABLE = "METRICOPT_DATA"
@@ -51,18 +48,16 @@ class PublishedFile:
         roots = [Path(data).expanduser()] if data else []
         return [root / self.relative for root in (*roots, cache_root())]
 
-    def read(self, *, download: bool = True) -> bytes:
+    def read(self) -> bytes:
         """The decompressed, verified content of the first place that has the file, else of a fresh download.
 
         Raises:
-            DataError: the file is nowhere and cannot be had, or its content is not the published one.
+            DataError: the file is nowhere and cannot be downloaded, or its content is not the published one.
             MissingExtra: a download is needed and pooch is not installed.
         """
         for place in self.places():
             if place.is_file():
                 return self._verified(place)
-        if not download:
-            raise DataError(f"{self.relative} is missing{self._what_to_do()}")
         return self._verified(self._download())
 
     def _verified(self, path: Path) -> bytes:
@@ -71,46 +66,28 @@ class PublishedFile:
             if self.name.endswith(".gz"):
                 content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path} cannot be read: {error}{self._what_to_do()}") from error
+            raise DataError(f"{path} cannot be read: {error}. Remove it. {self._what_to_do()}") from error
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
             raise DataError(
                 f"{path} is damaged or another version: its content has sha256 {found}, "
-                f"the published one has {self.sha256}. Remove it{self._what_to_do()}"
+                f"the published one has {self.sha256}. Remove it. {self._what_to_do()}"
             )
         return content
 
     def _download(self) -> Path:
-        try:
-            import pooch
-        except ImportError as error:
-            raise MissingExtra("pooch", "bench", f"downloading {self.url}") from error
-        target = cache_root() / self.folder
+        pooch = require("pooch", extra="bench", purpose=f"downloading {self.url}")
+        # The publisher's packed bytes of a .gz are not known for sure: its content is checked after reading.
         known = None if self.name.endswith(".gz") else f"sha256:{self.sha256}"
+        folder = cache_root() / self.folder
         try:
-            return Path(pooch.retrieve(self.url, known_hash=known, fname=self.name, path=target))
-        except Exception as error:  # pooch lets the errors of requests, urllib3 and its own ValueError through
-            raise DataError(f"{self.url} could not be downloaded: {error}{self._what_to_do()}") from error
+            return Path(pooch.retrieve(self.url, known_hash=known, fname=self.name, path=folder))
+        except Exception as error:  # the errors of requests and urllib3 come through, and a ValueError for the hash
+            raise DataError(f"{self.url} could not be downloaded: {error}. {self._what_to_do()}") from error
 
     def _what_to_do(self) -> str:
         looked = ", ".join(str(place) for place in self.places())
         return (
-            f". Looked in: {looked}. Set {DATA_VARIABLE} to a folder that holds {self.relative}, "
-            f"or allow the download from {self.url}"
+            f"Set {DATA_VARIABLE} to a folder that holds {self.relative}, or allow the download from {self.url}. "
+            f"Looked in: {looked}"
         )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place if the block ends well, and is removed if not.
-
-    A reader sees the old file or the whole new one, also where two processes write the same cache entry.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-        temporary = Path(handle.name)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import at_least, one_of, positive
-from .._errors import DataError
+from .._errors import ConfigError, DataError
 from .._random import derive_seed, generator
 from ..losses import cross_entropy
-
 
 #: How mini-batches are drawn: as the rows come, or half of each class.
 SAMPLERS = ("plain", "balanced")
@@ -20,88 +19,90 @@ SAMPLERS = ("plain", "balanced")
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
-    """The recipe. The paper gives no rate, no number of epochs and no schedule.
+    """The recipe. The paper gives the batches and the network, but no rate, epochs, schedule or dropout.
 
-    The learning rate goes up for a tenth of the steps and then down to nothing along a cosine, so the number of
-    epochs is fixed beforehand and the validation rows stay unseen: they are for the search.
+    The number of epochs is fixed and the learning rate goes up for a tenth of the steps and then down to nothing
+    along a cosine. So the validation rows stay unseen: they are for the search.
+
+    >>> Pretraining(epochs=3).batch_size
+    512
     """
 
-    sampler: str = "balanced"
     epochs: int = 12
     batch_size: int = 512
     learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        one_of("sampler", self.sampler, SAMPLERS)
         at_least("epochs", self.epochs, 1)
         at_least("batch_size", self.batch_size, 2)
         positive("learning_rate", self.learning_rate)
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout!r}")
 
 
-def pretrain(model: nn.Module, x: Tensor, y: Tensor, *, recipe: Pretraining, seed: int) -> nn.Module:
+def pretrain(model: nn.Module, x: Tensor, y: Tensor, *, recipe: Pretraining, sampler: str, seed: int) -> nn.Module:
     """Train `model` in place on all rows and return it in evaluation mode.
 
+    The result depends on the arguments and, in the last bits, on the number of threads.
+
     Args:
-        model: from (B, F) to (B, 1), on the device of `x`.
+        model: from (B, F) to (B, 1), on the device of `x`; its dropout layers stay as they are.
         x: features (N, F).
         y: targets (N,) in {0, 1}.
-        recipe: batch size, epochs, learning rate, sampler.
+        recipe: batch size, epochs, learning rate.
+        sampler: "plain" batches, or "balanced" ones with half of each class, as in the paper.
         seed: of the mini-batches and of dropout.
 
     Raises:
-        DataError: the balanced sampler needs both classes and one has no row.
+        ConfigError: there is no such sampler.
+        DataError: there are too few rows, or the balanced sampler finds a class without rows.
     """
-    if x.shape[0] < 2:
-        raise DataError(f"pre-training needs at least 2 rows, got {x.shape[0]}")
-    steps = recipe.epochs * max(1, x.shape[0] // recipe.batch_size)
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    one_of("sampler", sampler, SAMPLERS)
+    if len(x) < 4:
+        raise DataError(f"pre-training needs at least 4 rows, got {len(x)}; give more data")
+    steps = recipe.epochs * max(1, len(x) // recipe.batch_size)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.learning_rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
     )
-    batches = _batches(y, recipe, generator(seed, "pretrain", "batches"))
+    batches = _batches(y, recipe, sampler, generator(seed, "pretrain", "batches"))
     model.train()
-    # Dropout knows no generator argument. The global state is set aside and comes back as it was.
+    # Dropout takes no generator. The global state is set aside here and comes back as it was.
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         torch.manual_seed(derive_seed(seed, "pretrain", "dropout"))
         for indices in batches:
             loss = cross_entropy(model(x[indices]), y[indices])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     return model.eval()
 
 
-def _batches(y: Tensor, recipe: Pretraining, source: torch.Generator) -> Iterator[Tensor]:
-    """The row numbers of every mini-batch, on the device of `y`; every epoch is shuffled anew, its rest is left out."""
-    if recipe.sampler == "plain":
-        draw = _plain
-    else:
-        draw = _balanced
-        for label in (0, 1):
-            if not bool((y == label).any()):
-                raise DataError(f"the balanced sampler needs rows of both classes, class {label} has none")
-    for _ in range(recipe.epochs):
-        yield from draw(y, recipe.batch_size, source)
-
-
-def _plain(y: Tensor, batch_size: int, source: torch.Generator) -> tuple[Tensor, ...]:
-    size = min(batch_size, len(y))
-    count = len(y) // size
-    order = torch.randperm(len(y), generator=source)[: count * size].to(y.device)
-    return order.split(size)
-
-
-def _balanced(y: Tensor, batch_size: int, source: torch.Generator) -> tuple[Tensor, ...]:
-    """Half of each class: the larger one without replacement within an epoch, the smaller one with."""
-    size = min(batch_size, len(y))
-    count, half = len(y) // size, size // 2
+def _batches(y: Tensor, recipe: Pretraining, sampler: str, source: torch.Generator) -> Iterator[Tensor]:
+    """The row numbers of every mini-batch, on the device of `y`. Every epoch is shuffled anew, its rest is left out."""
+    size = min(recipe.batch_size, len(y))
+    if sampler == "plain":
+        for _ in range(recipe.epochs):
+            yield from _plain_epoch(len(y), size, source).to(y.device)
+        return
     rarer, commoner = sorted(((y == label).nonzero().flatten() for label in (0, 1)), key=len)
-    needed = count * half
-    picked = torch.randint(len(rarer), (needed,), generator=source).to(y.device)
-    order = torch.randperm(len(commoner), generator=source)[:needed].to(y.device)
-    pairs = torch.cat([rarer[picked].view(count, half), commoner[order].view(count, half)], dim=1)
-    return pairs.unbind(0)
+    if len(rarer) == 0:
+        raise DataError("the balanced sampler needs rows of both classes, one of them has none; use sampler='plain'")
+    for _ in range(recipe.epochs):
+        yield from _balanced_epoch(rarer, commoner, size, source)
+
+
+def _plain_epoch(rows: int, size: int, source: torch.Generator) -> Tensor:
+    """`(rows // size, size)` row numbers, none of them twice."""
+    count = rows // size
+    return torch.randperm(rows, generator=source)[: count * size].view(count, size)
+
+
+def _balanced_epoch(rarer: Tensor, commoner: Tensor, size: int, source: torch.Generator) -> Tensor:
+    """As many batches as a plain epoch has, half of each class: the rarer one with replacement, the other without."""
+    count, half = (len(rarer) + len(commoner)) // size, size // 2
+    picked = torch.randint(len(rarer), (count, half), generator=source)
+    order = torch.randperm(len(commoner), generator=source)[: count * half].view(count, half)
+    return torch.cat([rarer[picked.to(rarer.device)], commoner[order.to(commoner.device)]], dim=1)
