@@ -55,8 +55,7 @@ $(ENVIRONMENT): pyproject.toml $(PINS)
 # The package itself: always as the wheel that users get, never as an editable install.
 $(INSTALLED): $(ENVIRONMENT) $(SOURCES) $(FILE_LIST)
 	rm -rf build/wheel
-	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel . >build-wheel.log || { cat build-wheel.log >&2; rm -f build-wheel.log; exit 1; }
-	@rm -f build-wheel.log
+	$(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-index --no-build-isolation -w build/wheel .
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-index --force-reinstall build/wheel/*.whl
 	@touch $@
 
