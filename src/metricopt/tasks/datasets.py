@@ -13,8 +13,9 @@ from torch import Tensor
 
 from .._random import derive_seed, generator
 from .._registry import Registry
-from ..runtime import read_tensors, write_tensors
-from .files import PublishedFile, cache_root
+from ..runtime import write_tensors
+from .disk_cache import cache_root, read_entry
+from .files import PublishedFile
 from .parse import Parsed, parse_covtype, parse_libsvm
 from .pretrain import Pretraining
 
@@ -57,12 +58,12 @@ class PublishedTable:
             DataError: a file is missing or damaged.
             CheckpointError: the cache entry is damaged.
         """
-        path = cache_root() / "parsed" / f"{self.name}-{self.checksum}.safetensors"
+        path = cache_root() / "tables" / f"{self.name}-{self.checksum}.safetensors"
         if not path.is_file():
             features, targets = self.parse(tuple(file.read() for file in self.files))
             arrays = {"features": torch.from_numpy(features), "targets": torch.from_numpy(targets)}
             write_tensors(path, arrays, kind="parsed table", version=PARSER_VERSION, settings={"name": self.name})
-        found, _ = read_tensors(path, kind="parsed table", version=PARSER_VERSION)
+        found, _ = read_entry(path, kind="parsed table", version=PARSER_VERSION)
         return _dataset(self.name, found["features"], found["targets"], self.checksum)
 
 
@@ -137,14 +138,14 @@ def breast_cancer() -> Dataset:
 def synthetic(*, rows: int = 4000, features: int = 12, seed: int = 0) -> Dataset:
     """Gaussian rows with a curved border and noise, about a quarter of them positive.
 
-    P(y = 1) = sigmoid(2 (x1 + x2 x3 - |x4| + x5 / 2 - 0.9)); the other features say nothing.
+    P(y = 1) = sigmoid(2 (x1 + x2 x3 - |x4| + x5 / 2 - 0.3)); the other features say nothing.
 
     >>> synthetic(rows=100).features.shape
     torch.Size([100, 12])
     """
     source = generator(seed, "synthetic", rows, features)
     x = torch.randn(rows, features, generator=source)
-    score = x[:, 0] + x[:, 1] * x[:, 2] - x[:, 3].abs() + 0.5 * x[:, 4] - 0.9
+    score = x[:, 0] + x[:, 1] * x[:, 2] - x[:, 3].abs() + 0.5 * x[:, 4] - 0.3
     y = torch.rand(rows, generator=source) < torch.sigmoid(2 * score)
     return _dataset("synthetic", x, y, f"{derive_seed(seed, 'synthetic', rows, features):016x}")
 

@@ -11,18 +11,10 @@ from pathlib import Path
 
 from .._errors import DataError
 from .._extras import require
+from .disk_cache import cache_root
 
 #: Environment variable with the folder of data files that are already there.
 DATA_VARIABLE = "METRICOPT_DATA"
-
-#: Environment variable with the folder for downloads, parsed arrays and pre-trained models.
-CACHE_VARIABLE = "METRICOPT_CACHE"
-
-
-def cache_root() -> Path:
-    """The folder for downloads, parsed arrays and pre-trained models: `METRICOPT_CACHE`, else `~/.cache/metricopt`."""
-    given = os.environ.get(CACHE_VARIABLE)
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "metricopt"
 
 
 @dataclass(frozen=True, kw_only=True)

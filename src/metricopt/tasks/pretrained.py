@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 from torch import nn
 
-from ..runtime import read_tensors, write_tensors
-from .files import cache_root
+from ..runtime import write_tensors
+from .disk_cache import Settings, cache_path, read_entry
 
 #: Part of every key: raise it when pre-training, the network or the split change what comes out.
 PRETRAINING_VERSION = 1
 
 _KIND = "pre-trained network"
-
-#: What JSON can hold and a row of results can show.
-Settings = Mapping[str, str | int | float]
-
-
-def cache_path(folder: str, settings: Settings) -> Path:
-    """The file below the cache folder for exactly these settings."""
-    text = json.dumps(dict(settings), sort_keys=True, allow_nan=False)
-    return cache_root() / folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.safetensors"
 
 
 def load_or_train(
@@ -44,10 +32,10 @@ def load_or_train(
     path = cache_path("pretrained", settings)
     if cache and path.is_file():
         state = template.state_dict()
-        tensors, _ = read_tensors(path, kind=_KIND, version=PRETRAINING_VERSION, template=state)
+        tensors, _ = read_entry(path, kind=_KIND, version=PRETRAINING_VERSION, template=state)
         template.load_state_dict(tensors)
     else:
         train(template)
         if cache:
-            write_tensors(path, template.state_dict(), kind=_KIND, version=PRETRAINING_VERSION, settings=dict(settings))
+            write_tensors(path, template.state_dict(), kind=_KIND, version=PRETRAINING_VERSION, settings=settings)
     return template.eval()

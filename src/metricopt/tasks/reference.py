@@ -13,8 +13,8 @@ from torch import Tensor
 from .._checks import at_least
 from .._random import derive_seed
 from ..metrics import Metric
-from ..runtime import read_tensors, write_tensors
-from .pretrained import cache_path
+from ..runtime import write_tensors
+from .disk_cache import Settings, cache_path, read_entry
 from .tabular import Materials
 
 #: Part of every key: raise it when the fit changes what comes out.
@@ -48,7 +48,7 @@ def boosted_trees(materials: Materials, *, iterations: int = 200, cache: bool = 
     at_least("iterations", iterations, 1)
     import sklearn
 
-    settings: dict[str, str | int | float] = {
+    settings: Settings = {
         "checksum": materials.settings["checksum"],
         "seed": materials.seed,
         "iterations": iterations,
@@ -58,7 +58,7 @@ def boosted_trees(materials: Materials, *, iterations: int = 200, cache: bool = 
     path = cache_path("reference", settings)
     if cache and path.is_file():
         template = {"val": materials.val.y.cpu(), "test": materials.test.y.cpu()}
-        found, kept = read_tensors(path, kind=_KIND, version=REFERENCE_VERSION, template=template)
+        found, kept = read_entry(path, kind=_KIND, version=REFERENCE_VERSION, template=template)
         return ReferenceScores(val=found["val"], test=found["test"], seconds=float(kept["seconds"]))
     scores = _fit(materials, iterations)
     if cache:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .._checks import at_least, one_of
 from .._random import generator
 from .datasets import DATASETS, Dataset, load_dataset
+from .disk_cache import Settings
 from .mlp import mlp
 from .pretrain import SAMPLERS, Pretraining, pretrain
 from .pretrained import PRETRAINING_VERSION, load_or_train
@@ -40,9 +41,9 @@ class Materials:
     train: Rows = field(repr=False)
     val: Rows = field(repr=False)
     test: Rows = field(repr=False)
-    settings: dict[str, str | int | float]
+    settings: Settings
 
-    def describe(self) -> dict[str, str | int | float]:
+    def describe(self) -> Settings:
         """Flat columns for a row of results: the settings of the task, the seed, the sizes."""
         sizes = {"n_train": len(self.train.y), "n_val": len(self.val.y), "n_test": len(self.test.y)}
         return {"task": self.name, "seed": self.seed, **self.settings, **sizes}
@@ -103,7 +104,7 @@ class TabularTask:
         """
         dataset = load_dataset(self.data)
         train, val, test = split_rows(dataset, seed=seed, device=device)
-        settings: dict[str, str | int | float] = {
+        settings: Settings = {
             "data": self.data,
             "checksum": dataset.checksum,
             "sampler": self.sampler,
