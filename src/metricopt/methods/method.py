@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .._errors import BudgetExhausted
+from .._errors import BudgetExhausted, ConfigError
 from ..problem import Problem
 
 
@@ -111,3 +111,12 @@ def observe_within_budget(problem: Problem, phis: Tensor) -> Tensor:
         return problem.observe(phis[:count]) if count else torch.zeros(0, dtype=torch.float64)
     except BudgetExhausted:  # the time ran out half-way
         return problem.observations[1][before:]
+
+
+def needs_a_limit(problem: Problem, method: str) -> None:
+    """Raise ConfigError where neither calls nor seconds are limited: a search that never stops by itself would not end."""
+    budget = problem.meter.budget
+    if budget.calls is None and budget.seconds is None:
+        raise ConfigError(
+            f"{method} searches until its budget is spent, but {budget} has no limit; give calls or seconds"
+        )
