@@ -137,7 +137,7 @@ class Problem:
         """
         point = phis.detach().requires_grad_(True)
         features, targets = self._train_features[indices], self.train.targets[indices]
-        outputs = self.adapted.outputs(point, features, shared=False)
+        outputs = self.adapted.outputs_each(point, features)
         losses = torch.func.vmap(self.loss)(outputs, targets)
         (grad,) = torch.autograd.grad(losses.sum(), point)
         return losses.detach(), grad
@@ -154,7 +154,7 @@ class Problem:
         features = self._train_features[chosen][:, None]
         total = torch.zeros(self.dim, self.dim)
         point = torch.zeros(count, self.dim, requires_grad=True)
-        outputs = self.adapted.outputs(point, features, shared=False).reshape(count, -1)
+        outputs = self.adapted.outputs_each(point, features).reshape(count, -1)
         for column in outputs.unbind(dim=1):
             (rows,) = torch.autograd.grad(column.sum(), point, retain_graph=True)
             total += rows.T @ rows / count
@@ -196,6 +196,26 @@ class Problem:
         """
         self.meter.spend(1)
         return self._record(phi, self.metric(outputs, self.val.targets))
+
+    def paired_bootstrap(self, phi: Tensor, reference: Tensor, *, resamples: int, seed: int) -> Tensor:
+        """How much the gain of `phi` over `reference` varies with the finite search split.
+
+        Both are measured on the same resamples of the search split, drawn with replacement inside each class.
+
+        Returns:
+            utility differences `(r,)`, two metric calls each; r is smaller than `resamples` where the budget is.
+        """
+        outputs = self.outputs(torch.stack([phi, reference]))
+        generator = named_generator(seed, "bootstrap")
+        differences = []
+        while len(differences) < resamples and self.affordable(2) == 2:
+            chosen = self._resample(generator)
+            utilities = []
+            for scores in outputs:
+                self.meter.spend(1)
+                utilities.append(self.metric.utility(self.metric(scores[chosen], self.val.targets[chosen])))
+            differences.append(utilities[0] - utilities[1])
+        return torch.tensor(differences, dtype=torch.float64)
 
     def affordable(self, n: int) -> int:
         """How many of `n` metric calls the budget still covers."""
@@ -246,6 +266,18 @@ class Problem:
                     for chunk in phis.split(8)
                 ]
             )
+
+    def _resample(self, generator: torch.Generator) -> Tensor:
+        """Indices of the search split drawn with replacement; within each class where there are few classes."""
+        targets, count = self.val.targets, len(self.val)
+        labels = targets.reshape(count, -1)
+        if labels.shape[1] > 1 or (labels != labels.round()).any() or len(labels.unique()) > count // 10:
+            return torch.randint(count, (count,), generator=generator)
+        flat = labels[:, 0].long()
+        order, counts = flat.argsort(stable=True), torch.unique(flat, return_counts=True)[1]
+        size = counts.repeat_interleave(counts)
+        begin = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        return order[begin + (torch.rand(count, generator=generator) * size).long()]
 
     @cached_property
     def _classes(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,13 +15,14 @@ from .source import GradientSource, SearchState
 @final
 @dataclass(frozen=True, kw_only=True)
 class Blend(GradientSource):
-    """Gradient of lambda * M(phi) + l(phi) (Eq. 1), with M supplied by any other source.
+    """Gradient of M(phi) + l(phi) / lambda (Eq. 1 over lambda), with M supplied by any other source.
 
-    The paper gives lambda no number, and its Algorithm 1 never descends the loss.
+    Divided by lambda, so that the step size is the metric's whatever lambda is. The paper gives lambda no number,
+    and its Algorithm 1 never descends the loss.
 
     Args:
         metric: the source of the metric's gradient.
-        weight: lambda.
+        weight: lambda; the larger, the less the loss counts.
     """
 
     metric: GradientSource
@@ -37,4 +38,4 @@ class Blend(GradientSource):
         self, state: SearchState, phis: Tensor, loss_grads: Tensor, *, generator: torch.Generator
     ) -> tuple[Tensor, SearchState]:
         toward_metric, state = self.metric.direction(state, phis, loss_grads, generator=generator)
-        return self.weight * toward_metric + loss_grads, state
+        return toward_metric + loss_grads / self.weight, state

@@ -27,6 +27,7 @@ class GuidedES(GradientSource):
         k: how many past loss gradients span U (paper: 3).
         pairs: P, antithetic pairs per step (paper: 3).
         variance: s^2 (paper: 0.01); with trace(Sigma) = 1 a perturbation has length s whatever d.
+        uses_loss: False forgets the loss: Sigma = I/d, plain evolution strategies on f.
         beta: 2 gives Eq. 4 with its 1 / (s^2 P); the original guided ES uses 1.
     """
 
@@ -35,6 +36,7 @@ class GuidedES(GradientSource):
     pairs: int = 3
     variance: float = 0.01
     beta: float = 2.0
+    uses_loss: bool = True
 
     def __post_init__(self) -> None:
         at_least("k", self.k, 1)
@@ -46,7 +48,8 @@ class GuidedES(GradientSource):
     def direction(
         self, state: SearchState, phis: Tensor, loss_grads: Tensor, *, generator: torch.Generator
     ) -> tuple[Tensor, SearchState]:
-        state = state.remember(loss_grads, self.k)
+        if self.uses_loss:
+            state = state.remember(loss_grads, self.k)
         basis = orthonormal_basis(state.past)
         deltas = perturbations(basis, self.pairs, self.variance, generator=generator)
         n, pairs, d = deltas.shape

@@ -1,0 +1,9 @@
+"""MetricOpt (paper Algorithm 1) with every open choice as a setting."""
+
+from __future__ import annotations
+
+from .config import MetricOptConfig
+from .method import MetricOpt
+from .presets import PAPER_LITERAL
+
+__all__ = ["PAPER_LITERAL", "MetricOpt", "MetricOptConfig"]

@@ -1,0 +1,139 @@
+"""MetricOpt: learn a value function along loss trajectories, then let it guide the search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from ..._random import generator as named_generator
+from ...problem import Problem
+from ...value import Quality, Trajectories, ValueFunction, quality
+from ..method import Method, MethodCard, Proposal, best_observed, observe_within_budget
+from .collect import collect, observation_times, observe_runs
+from .config import MetricOptConfig
+from .learn import Learned, learn
+from .tune import guided_runs
+
+_PAPER = "Huang, Zhai, Guo, Susskind: MetricOpt, CVPR 2021"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MetricOpt(Method):
+    """The paper's method with the choices of `MetricOptConfig`.
+
+    Meta-training: trajectories of loss finetuning from many starts, observed sparsely, interpolated in time; the
+    value function is fitted to them. Meta-testing: guided runs descend its estimate; what they observe refines it.
+
+    Differs from the paper in its defaults: see docs/lab-notes.md for what each choice is worth. `paper_literal()`
+    is Algorithm 1 as printed.
+    """
+
+    config: MetricOptConfig = field(default_factory=MetricOptConfig)
+    card: ClassVar[MethodCard] = MethodCard(title="MetricOpt", family="metricopt", paper=_PAPER)
+
+    def search(self, problem: Problem, *, seed: int) -> Proposal:
+        config = self.config
+        reach = problem.reach if config.use_reach else torch.ones(problem.dim)
+        if config.from_zero:
+            observe_within_budget(problem, problem.start[None])
+        parts = [collect(problem, config, calls=self._meta_calls(problem), reach=reach, seed=seed)]
+        if not bool(parts[0].observed.any()):
+            return best_observed(problem)
+        learned = learn(parts[0], config, seed=seed)
+        diagnostics = _described("fit", learned.quality)
+        for round_ in range(config.rounds):
+            calls = max(problem.affordable(_ALL) - self._kept_calls(), 0) // (config.rounds - round_)
+            if calls == 0:
+                break
+            runs = min(config.runs, calls)
+            start = self._starts(problem, learned.value, runs, reach=reach, seed=seed + round_)
+            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=seed + round_)
+            times = _late_times(runs, calls // runs, config.steps, seed=seed + round_)
+            seen = observe_runs(problem, path, times)
+            diagnostics |= _described("next", quality(learned.value(seen.observations[0])[0], seen.observations[1]))
+            parts.append(seen)
+            learned = learn(Trajectories.stack(parts), config, seed=seed + round_ + 1)
+        return self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
+
+    def _meta_calls(self, problem: Problem) -> int:
+        config = self.config
+        share = config.share if config.rounds else 1.0
+        wanted = config.tasks * config.observations
+        return min(wanted, max(int(problem.affordable(_ALL) * share), 1))
+
+    def _starts(self, problem: Problem, value: ValueFunction, runs: int, *, reach: Tensor, seed: int) -> Tensor:
+        """Where guided runs begin: at random as in the paper, or around phi = 0 and the best estimates."""
+        generator = named_generator(seed, "starts")
+        noise = torch.randn(runs, problem.dim, generator=generator) * reach * self.config.spread
+        if not self.config.from_zero:
+            return noise
+        phis, _ = problem.observations
+        best = phis[_estimates(value, phis).topk(min(len(phis), max(runs // 2, 1))).indices]
+        anchors = torch.cat([problem.start[None], best])
+        return anchors[torch.arange(runs) % len(anchors)] + 0.1 * noise
+
+    def _proposal(
+        self, problem: Problem, learned: Learned, reach: Tensor, seed: int, diagnostics: dict[str, float]
+    ) -> Proposal:
+        config = self.config
+        if config.propose == "observed":
+            return best_observed(problem, diagnostics)
+        if config.propose == "last":
+            start = self._starts(problem, learned.value, 1, reach=reach, seed=seed)
+            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=seed)
+            return Proposal(phi=path[-1][0], diagnostics=diagnostics)
+        phis, _ = problem.observations
+        estimates = _estimates(learned.value, phis)
+        best = estimates.topk(min(config.top, len(phis)))
+        phi = phis[best.indices].mean(dim=0)
+        if config.loyalty > 0:
+            return _loyal(problem, phi, config, seed, diagnostics)
+        return Proposal(phi=phi, utility=float(best.values.mean()), diagnostics=diagnostics)
+
+    def _kept_calls(self) -> int:
+        """Calls that the proposal will want: one look at it, and the bootstrap pairs."""
+        return 1 + 2 * self.config.resamples if self.config.loyalty > 0 else 0
+
+
+#: More calls than anyone has: what is affordable of it is what is left.
+_ALL = 1 << 40
+
+
+@torch.no_grad()
+def _estimates(value: ValueFunction, phis: Tensor) -> Tensor:
+    return value(phis)[0]
+
+
+def _loyal(
+    problem: Problem, phi: Tensor, config: MetricOptConfig, seed: int, diagnostics: dict[str, float]
+) -> Proposal:
+    """`phi` if its gain over phi = 0 is more than chance on the search split, else phi = 0."""
+    seen = observe_within_budget(problem, phi[None])
+    if not len(seen):
+        return best_observed(problem, diagnostics)
+    differences = problem.paired_bootstrap(phi, problem.start, resamples=config.resamples, seed=seed)
+    gain = float(seen[0] - problem.observations[1][0])
+    error = float(differences.std()) if len(differences) > 1 else math.inf
+    diagnostics = diagnostics | {"gain": gain, "gain_error": error}
+    if gain > config.loyalty * error:
+        return Proposal(phi=phi, utility=float(seen[0]), diagnostics=diagnostics)
+    return Proposal(phi=problem.start, utility=float(problem.observations[1][0]), diagnostics=diagnostics)
+
+
+def _late_times(runs: int, count: int, steps: int, *, seed: int) -> Tensor:
+    """When guided runs are observed: at their ends, and before that at random."""
+    if count <= 1:
+        return torch.full((runs, 1), steps)
+    return observation_times(runs, count + 1, steps, generator=named_generator(seed, "late"))[:, 1:]
+
+
+def _described(stage: str, quality: Quality | None) -> dict[str, float]:
+    if quality is None:
+        return {}
+    numbers = {"spearman": quality.spearman, "mae": quality.mae, "mae_of_mean": quality.mae_of_mean}
+    return {f"{stage}_{name}": number for name, number in numbers.items() if math.isfinite(number)}
