@@ -284,7 +284,9 @@ class Problem:
         """Training indices ordered by class, the number of each class, and where each begins."""
         targets = self.train.targets
         if targets.dim() > 1 and targets.shape[-1] > 1:
-            raise ConfigError('sampler="balanced" needs one class per example; use sampler="plain" for multilabel targets')
+            raise ConfigError(
+                'sampler="balanced" needs one class per example; use sampler="plain" for multilabel targets'
+            )
         labels = targets.reshape(-1).long()
         order = labels.argsort(stable=True)
         counts = torch.unique(labels, return_counts=True)[1]

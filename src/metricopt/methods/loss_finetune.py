@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
 
-from .._checks import at_least, positive
+from .._checks import at_least, one_of, positive
 from .._random import derive_seed
 from ..problem import Problem
-from ..search import LossOnly, finetune
+from ..search import Event, LossOnly, finetune
 from .method import Method, MethodCard, Proposal, best_observed, observe_within_budget
 
 
@@ -25,6 +26,7 @@ class LossFinetune(Method):
         steps: T.
         lr: step size of SGD in units of reach.
         momentum: SGD's.
+        pick: "best" observation, or the "last" phi of one run, for which the metric is never read.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -34,27 +36,34 @@ class LossFinetune(Method):
     steps: int = 50
     lr: float = 1.0
     momentum: float = 0.9
+    pick: str = "best"
 
     def __post_init__(self) -> None:
+        one_of("pick", self.pick, ("best", "last"))
         at_least("steps", self.steps, 1)
         positive("lr", self.lr)
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
+        if self.pick == "last":
+            *_, end = self._events(problem, seed, run=0)
+            return Proposal(phi=end.phis[0])
         run = 0
         while problem.affordable(1):
-            events = finetune(
-                problem,
-                LossOnly(),
-                lambda params: torch.optim.SGD(params, lr=self.lr, momentum=self.momentum),
-                start=problem.start[None],
-                steps=self.steps,
-                seeds=[derive_seed(seed, "loss finetune", run)],
-                reach=problem.reach,
-            )
-            for event in events:
+            for event in self._events(problem, seed, run):
                 if event.step == 0 and run > 0:
                     continue  # phi = 0 again
                 if not len(observe_within_budget(problem, event.phis)):
                     break
             run += 1
         return best_observed(problem)
+
+    def _events(self, problem: Problem, seed: int, run: int) -> Iterator[Event]:
+        return finetune(
+            problem,
+            LossOnly(),
+            lambda params: torch.optim.SGD(params, lr=self.lr, momentum=self.momentum),
+            start=problem.start[None],
+            steps=self.steps,
+            seeds=[derive_seed(seed, "loss finetune", run)],
+            reach=problem.reach,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
@@ -146,9 +147,11 @@ def _shift_slot(problem: Problem) -> slice:
 
 def _multiclass(scores: _Scores) -> None:
     """Pattern search: one class at a time, up or down, on in a direction that helps; smaller steps where none does."""
-    others = scores.at_zero.topk(2, dim=-1).values
-    margins = (others[:, 0] - others[:, 1]).double()
-    first = float(margins.median()) or 1.0
+    largest = scores.at_zero.topk(2, dim=-1).values
+    margins = largest[:, 0] - largest[:, 1]
+    # Half of the labels change within the first step; scores that are all equal, or infinite, have no such scale.
+    first = float(margins.median())
+    first = first if 0 < first < math.inf else 1.0
     shift, best, step = scores.zero.clone(), scores.best, first
     while step >= first * _SMALLEST_STEP:
         improved = False
@@ -194,7 +197,7 @@ def _cuts(values: Tensor) -> Tensor:
 
     Midpoints keep the decision the same where the scores come back with another rounding.
     """
-    ordered = values[values.isfinite()].unique()
+    ordered: Tensor = values[values.isfinite()].unique()
     if len(ordered) == 0:
         return ordered.new_zeros(1)
     margin = ordered.abs().amax() * 1e-3 + 1

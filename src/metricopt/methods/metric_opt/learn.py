@@ -55,7 +55,9 @@ def learn(trajectories: Trajectories, config: MetricOptConfig, *, seed: int) -> 
         settings = FitConfig(
             ordinal=config.ordinal, uncertainty=config.uncertainty, steps=config.fit_steps, batch=config.fit_batch
         )
-        return Learned(value=value, quality=fit(value, trajectories, dense, config=settings, generator=generator).quality)
+        return Learned(
+            value=value, quality=fit(value, trajectories, dense, config=settings, generator=generator).quality
+        )
     base = PAPER_REPTILE if config.learn == "paper-reptile" else ReptileConfig()
     report = reptile(
         value,
