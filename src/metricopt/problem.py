@@ -207,7 +207,7 @@ class Problem:
         """
         outputs = self.outputs(torch.stack([phi, reference]))
         generator = named_generator(seed, "bootstrap")
-        differences = []
+        differences: list[float] = []
         while len(differences) < resamples and self.affordable(2) == 2:
             chosen = self._resample(generator)
             utilities = []

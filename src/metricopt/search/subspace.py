@@ -18,7 +18,8 @@ def orthonormal_basis(past: Tensor) -> Tensor:
     scale = past.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(past.dtype).tiny)
     q, r = torch.linalg.qr((past / scale).transpose(1, 2))
     independent = torch.diagonal(r, dim1=-2, dim2=-1).abs() > 1e-6
-    return q * independent[:, None, :]
+    basis: Tensor = q * independent[:, None, :]
+    return basis
 
 
 def perturbations(basis: Tensor, count: int, variance: float, *, generator: torch.Generator) -> Tensor:

@@ -106,7 +106,8 @@ _ALL = 1 << 40
 
 @torch.no_grad()
 def _estimates(value: ValueFunction, phis: Tensor) -> Tensor:
-    return value(phis)[0]
+    estimates: Tensor = value(phis)[0]
+    return estimates
 
 
 def _loyal(
