@@ -75,7 +75,8 @@ class PhiSpec:
         self.check(phi)
         parts = torch.split(phi, [slot.numel for slot in self.slots], dim=-1)
         return {
-            slot.name: part.reshape(*phi.shape[:-1], *slot.shape) for slot, part in zip(self.slots, parts, strict=True)
+            slot.name: part.reshape((*phi.shape[:-1], *slot.shape))
+            for slot, part in zip(self.slots, parts, strict=True)
         }
 
     def join(self, named: Mapping[str, Tensor]) -> Tensor:

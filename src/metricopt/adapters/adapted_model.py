@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -19,6 +19,7 @@ from .._checks import at_least
 from .._errors import AdapterError, ConfigError
 from .._phi import PhiSpec
 from .adapter import Call
+from .attention import is_transformed, may_attend, transformable_attention
 from .fold import replace_in_place
 from .layout import Layout
 from .population import automatic_chunk, call_population, joined
@@ -61,6 +62,7 @@ class AdaptedModel(nn.Module):
         self._layout = layout
         self._active = _Active()
         self._clone_features = False
+        self._may_attend = may_attend(model)
         self._requires_grad = {name: p.requires_grad for name, p in model.named_parameters()}
         self._statistics = {
             name: buffer.detach().clone()
@@ -108,8 +110,9 @@ class AdaptedModel(nn.Module):
         """The outputs at `phi` of shape `(d,)`; a pure function, for `torch.func.grad` and `vmap` in eval mode."""
         self.spec.check(phi)
         value = cloned(features) if self._clone_features else features
-        for position, step in enumerate(self._spine.rest):
-            value = self._step(step, position == 0 and not self._spine.prefix, phi, value)
+        with self._attention(is_transformed(phi)), self._using(phi):
+            for position, step in enumerate(self._spine.rest):
+                value = self._step(step, position == 0 and not self._spine.prefix, phi, value)
         return value
 
     def outputs(self, phis: Tensor, features: Any, *, chunk: int | None = None) -> Any:
@@ -150,20 +153,27 @@ class AdaptedModel(nn.Module):
             single = features if shared else tree_map_only(Tensor, itemgetter(0), features)
             return tree_map_only(Tensor, itemgetter(None), self.tail(phis[0], single))
         value = cloned(features) if self._clone_features else features
-        for position, step in enumerate(self._spine.rest):
-            mapped = None if shared and position == 0 else 0
-            if isinstance(step, nn.Module) and mapped == 0 and step not in self._dependent:
-                value = call_population(step, value)
-            else:
-                run = partial(self._step, step, position == 0 and not self._spine.prefix)
-                value = torch.func.vmap(run, in_dims=(0, mapped), randomness="different")(phis, value)
+        with self._attention(True):
+            for position, step in enumerate(self._spine.rest):
+                mapped = None if shared and position == 0 else 0
+                if isinstance(step, nn.Module) and mapped == 0 and step not in self._dependent:
+                    value = call_population(step, value)
+                else:
+                    run = partial(self._active_step, step, position == 0 and not self._spine.prefix)
+                    value = torch.func.vmap(run, in_dims=(0, mapped), randomness="different")(phis, value)
         return value
 
-    def _step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
+    def _attention(self, transformed: bool) -> AbstractContextManager[None]:
+        return transformable_attention(self.phi.device) if transformed and self._may_attend else nullcontext()
+
+    def _active_step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
         with self._using(phi):
-            if not isinstance(step, nn.Module):
-                return self._apply_group(step, phi, Call(output=value))
-            return invoke(step, value) if is_first else step(value)
+            return self._step(step, is_first, phi, value)
+
+    def _step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
+        if not isinstance(step, nn.Module):
+            return self._apply_group(step, phi, Call(output=value))
+        return invoke(step, value) if is_first else step(value)
 
     def merged(self, phi: Tensor | None = None) -> nn.Module:
         """A copy of the model with `phi` (default: the current one) folded into its weights.

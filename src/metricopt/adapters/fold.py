@@ -56,6 +56,7 @@ def weight_and_bias(module: nn.Module) -> tuple[Tensor | None, Tensor | None]:
 def with_weights(module: nn.Module, *, weight: Tensor | None, bias: Tensor | None) -> nn.Module:
     """A shallow copy with new parameters; None keeps the old one."""
     reference: Tensor | None = next((p for p in module._parameters.values() if p is not None), None)
+    asks = reference is None or reference.requires_grad
     if reference is None:
         reference = next((b for b in module.buffers() if b.is_floating_point()), weight if weight is not None else bias)
     assert reference is not None
@@ -68,7 +69,7 @@ def with_weights(module: nn.Module, *, weight: Tensor | None, bias: Tensor | Non
         data = value.detach().to(dtype=reference.dtype, device=reference.device).contiguous()
         if old is not None and old.dim() == 4 and old.is_contiguous(memory_format=torch.channels_last):
             data = data.contiguous(memory_format=torch.channels_last)
-        new._parameters[name] = nn.Parameter(data, requires_grad=reference.requires_grad)
+        new._parameters[name] = nn.Parameter(data, requires_grad=asks)
     if "affine" in vars(new):
         new.affine = True  # type: ignore[assignment]
     if "elementwise_affine" in vars(new):
