@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .build_problem import adapter_set, build_problem
 from .datasets import DATASETS, Dataset, load_dataset
 from .mlp import mlp
 from .pretrain import Pretraining, pretrain
@@ -18,7 +19,9 @@ __all__ = [
     "ReferenceScores",
     "Rows",
     "TabularTask",
+    "adapter_set",
     "boosted_trees",
+    "build_problem",
     "load_dataset",
     "mlp",
     "pretrain",

@@ -43,8 +43,9 @@ def mlp(
     layers: list[nn.Module] = []
     width = features
     for out in hidden:
+        at_least("hidden widths", out, 1)
         layers += [_linear(width, out, generator), nn.BatchNorm1d(out), nn.LeakyReLU(slope), nn.Dropout(dropout)]
-        width = at_least("hidden widths", out, 1)
+        width = out
     return nn.Sequential(*layers, _linear(width, 1, generator))
 
 
