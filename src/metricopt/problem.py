@@ -58,8 +58,8 @@ class Problem:
         adapted: the model with its adapters, see `metricopt.attach`.
         loss: `(scores, targets) -> scalar`, mean over examples.
         metric: what is wanted. It is measured on `val`.
-        train: examples for the loss.
-        val: the search split: examples for the metric.
+        train: examples for the loss, or a pair (inputs, targets).
+        val: the search split: examples for the metric, or a pair.
         budget: how many metric calls and seconds may be spent.
         sampler: mini-batches drawn "plain" (uniformly) or class-"balanced" (each class equally often).
         batch_size: examples in a mini-batch.
@@ -72,8 +72,8 @@ class Problem:
         *,
         loss: LossFunction,
         metric: Metric,
-        train: Examples,
-        val: Examples,
+        train: Examples | tuple[Tensor, Tensor],
+        val: Examples | tuple[Tensor, Tensor],
         budget: Budget,
         sampler: Sampler = "plain",
         batch_size: int = 512,
@@ -83,8 +83,8 @@ class Problem:
         self.adapted = adapted.eval()
         self.loss = loss
         self.metric = metric
-        self.train = train
-        self.val = val
+        self.train = _examples(train)
+        self.val = _examples(val)
         self.sampler = sampler
         self.batch_size = at_least("batch_size", batch_size, 1)
         self.meter: Meter = budget.start()
@@ -93,6 +93,27 @@ class Problem:
         self._reach = reach
         if reach is not None:
             self.spec.check(reach)
+
+    def again(self, *, budget: Budget, metric: Metric | None = None) -> Problem:
+        """The same model, data and loss with a fresh budget, no observations, and perhaps another metric.
+
+        What depends on model and data alone (features, sensitivity) is computed once, here at the latest, and
+        shared. The budget's clock starts after that, so every run on one model pays the same.
+        """
+        fixed = {name: getattr(self, name) for name in ("_train_features", "_val_features", "sensitivity")}
+        twin = Problem(
+            self.adapted,
+            loss=self.loss,
+            metric=self.metric if metric is None else metric,
+            train=self.train,
+            val=self.val,
+            budget=budget,
+            sampler=self.sampler,
+            batch_size=self.batch_size,
+            reach=self._reach,
+        )
+        vars(twin).update(fixed)
+        return twin
 
     @property
     def spec(self) -> PhiSpec:
@@ -291,6 +312,13 @@ class Problem:
         order = labels.argsort(stable=True)
         counts = torch.unique(labels, return_counts=True)[1]
         return order, counts, counts.cumsum(0) - counts
+
+
+def _examples(data: Examples | tuple[Tensor, Tensor]) -> Examples:
+    if isinstance(data, Examples):
+        return data
+    inputs, targets = data
+    return Examples(inputs=inputs, targets=targets)
 
 
 def default_reach(spec: PhiSpec, sensitivity: Tensor, *, shift: float = 1.0, other: float = 0.3) -> Tensor:
