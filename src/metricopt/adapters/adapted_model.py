@@ -119,7 +119,8 @@ class AdaptedModel(nn.Module):
         """`tail` for a population on shared features: `(n, d)` to outputs `(n, B, ...)`, differentiable in `phis`.
 
         Row i depends on `phis[i]` alone, so the gradient of a sum of n losses holds n gradients:
-        much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi.
+        much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi. Under
+        autocast the phis run one by one, because `vmap` does not see it.
 
         Args:
             phis: `(n, d)`, n at least 1.
@@ -130,7 +131,7 @@ class AdaptedModel(nn.Module):
             AdapterError: a batch norm is in train mode, where each phi would move its statistics.
         """
         self._check_population(phis)
-        size = automatic_chunk(features, 1) if chunk is None else at_least("chunk", chunk, 1)
+        size = self._chunk(features, 1, chunk)
         return joined([self._tails(block, features, shared=True) for block in torch.split(phis, size)])
 
     def outputs_each(self, phis: Tensor, features: Any, *, chunk: int | None = None) -> Any:
@@ -142,10 +143,17 @@ class AdaptedModel(nn.Module):
         )
         if short is not None:
             raise ConfigError(f"features need a leading axis of {count}, one entry per phi; got {tuple(short.shape)}")
-        size = automatic_chunk(features, count) if chunk is None else at_least("chunk", chunk, 1)
+        size = self._chunk(features, count, chunk)
         starts = range(0, count, size)
         blocks = [(phis[i : i + size], tree_map_only(Tensor, itemgetter(slice(i, i + size)), features)) for i in starts]
         return joined([self._tails(block, mine, shared=False) for block, mine in blocks])
+
+    def _chunk(self, features: Any, copies: int, chunk: int | None) -> int:
+        if chunk is not None:
+            at_least("chunk", chunk, 1)
+        if torch.is_autocast_enabled(self.phi.device.type):
+            return 1
+        return automatic_chunk(features, copies) if chunk is None else chunk
 
     def _tails(self, phis: Tensor, features: Any, *, shared: bool) -> Any:
         """`tail` for several phis at once: the population rides in the batch where a module allows it."""
@@ -188,7 +196,9 @@ class AdaptedModel(nn.Module):
         twin = copy.deepcopy(self)
         value = (self.phi if phi is None else phi).detach().to(twin.phi)
         self.spec.check(value)
-        model = twin.detach()
+        # Running statistics stay as they are now: the copy agrees with this model, not with the original.
+        twin._release()
+        model = twin.model
         # Inner modules finish before the modules around them, so that is the order of the hooks.
         for binding in sorted(twin._layout.bindings, key=lambda b: b.site.order):
             site = binding.site.source or binding.site
@@ -205,16 +215,19 @@ class AdaptedModel(nn.Module):
         This object is of no use afterwards.
         """
         if self._handles:
-            for handle in self._handles:
-                handle.remove()
-            self._handles = []
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_(self._requires_grad[name])
+            self._release()
             buffers = dict(self.model.named_buffers())
             with torch.no_grad():
                 for name, tensor in self._statistics.items():
                     buffers[name].copy_(tensor)
         return self.model
+
+    def _release(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(self._requires_grad[name])
 
     def _apply_group(self, group: Group, phi: Tensor, call: Call) -> Tensor:
         for binding in group:
