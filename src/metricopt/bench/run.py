@@ -1,0 +1,58 @@
+"""One cell of a table for one seed: what it is, and under which key its row is stored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._checks import at_least
+from ..methods import METHODS
+from ..runtime import RunKey
+from ..tasks import TabularTask
+from .reference_methods import REFERENCES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A method on a metric of a task, with a seed and a number of metric calls. Plain values: it travels to workers.
+
+    >>> run = Run(data="synthetic", sampler="plain", metric="f1", method="threshold", seed=0, calls=20)
+    >>> run.task.name, run.adapters
+    ('synthetic-plain', 'shifted')
+    """
+
+    data: str
+    sampler: str
+    metric: str
+    method: str
+    seed: int
+    calls: int
+    dim: int = 16
+
+    def __post_init__(self) -> None:
+        at_least("calls", self.calls, 1)
+
+    @property
+    def task(self) -> TabularTask:
+        """The task; its adapters are those that the method asks for."""
+        return TabularTask(data=self.data, sampler=self.sampler, adapters=self.adapters, dim=self.dim)
+
+    @property
+    def adapters(self) -> str:
+        return "shifted" if self.method in REFERENCES else METHODS[self.method].card.adapters
+
+    @property
+    def key(self) -> RunKey:
+        """What makes this run the same run. It holds the settings of the method: a retuned method runs anew."""
+        if self.method in REFERENCES:
+            method: dict[str, Any] = {}
+        else:
+            method = asdict(METHODS[self.method].method)  # type: ignore[call-overload]  # every method is a dataclass
+        settings = {
+            "calls": self.calls,
+            "dim": self.dim,
+            "adapters": self.adapters,
+            "pretraining": asdict(self.task.pretraining),
+            "method": method,
+        }
+        return RunKey(task=self.task.name, method=self.method, metric=self.metric, seed=self.seed, settings=settings)
