@@ -53,6 +53,7 @@ class CmaEs(Method):
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         needs_a_limit(problem, "CMA-ES")
+        _cma()  # a missing extra is told before anything is spent
         normal = _normals(seed)
         observe_within_budget(problem, problem.start[None])
         population, generations, restarts, mean = self.population, 0, -1, None

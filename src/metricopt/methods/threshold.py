@@ -214,7 +214,8 @@ def _coarse_to_fine(count: int) -> list[int]:
     >>> _coarse_to_fine(7)
     [3, 1, 5, 0, 2, 4, 6]
     """
-    order, level = [], [(0, count)]
+    order: list[int] = []
+    level = [(0, count)] if count else []
     while level:
         order += [(low + high) // 2 for low, high in level]
         halves = [half for low, high in level for half in ((low, (low + high) // 2), ((low + high) // 2 + 1, high))]

@@ -67,6 +67,7 @@ class TrustRegionBO(Method):
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         needs_a_limit(problem, "trust-region Bayesian optimisation")
+        _package("botorch")  # a missing extra is told before anything is spent
         generator = named_generator(seed, "trust region")
         points = torch.full((1, problem.dim), 0.5, dtype=torch.float64)  # phi = 0, in the unit cube
         utilities = self._observe(problem, points)
@@ -190,7 +191,7 @@ def fit_process(points: Tensor, values: Tensor, *, steps: int) -> Any:
     likelihood = gpytorch.mlls.ExactMarginalLogLikelihood(model.likelihood, model)
     # Not fit_gpytorch_mll: after a failure that starts again from points drawn from the global random state.
     with gpytorch.settings.max_cholesky_size(math.inf):
-        _package("botorch.optim.fit").fit_gpytorch_mll_scipy(likelihood, options={"maxiter": steps})
+        _package("botorch").optim.fit.fit_gpytorch_mll_scipy(likelihood, options={"maxiter": steps})
     return model.eval()
 
 
