@@ -21,10 +21,19 @@ DERIVED = {"accuracy": "mcr"}
 
 @dataclass(frozen=True, kw_only=True)
 class PaperFigure:
-    """One number of the paper: what it names the row, and the value."""
+    """One number of the paper.
 
-    method: str
+    Args:
+        label: what the paper calls the row.
+        title: the same in words.
+        value: the figure.
+        beside: our methods that do the same; empty where none does.
+    """
+
+    label: str
+    title: str
     value: float
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,7 @@ class TableSpec:
         seeds: each one is a split, a pre-trained network and a search.
         calls: metric calls of every method.
         dim: length of phi.
+        against: the methods that the others are compared with, seed by seed.
         titles: other names of metrics for this table.
         paper: figures by (data set, metric).
         source: where those figures stand.
@@ -52,12 +62,13 @@ class TableSpec:
     seeds: tuple[int, ...]
     calls: int = 200
     dim: int = 16
+    against: tuple[str, ...] = ("as_trained", "threshold")
     titles: dict[str, str] = field(default_factory=dict)
     paper: dict[tuple[str, str], tuple[PaperFigure, ...]] = field(default_factory=dict)
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("data", "samplers", "methods", "metrics", "seeds"):
+        for name in ("data", "samplers", "methods", "metrics", "seeds", "against"):
             given = getattr(self, name)
             if not given or len(set(given)) != len(given):
                 raise ConfigError(f"{name} of a table must be one or more different values, got {given!r}")
@@ -65,7 +76,7 @@ class TableSpec:
             _ = DATASETS[name]  # an unknown name raises, with the closest one
         for name in self.samplers:
             one_of("sampler", name, SAMPLERS)
-        for name in self.methods:
+        for name in (*self.methods, *self.against):
             if name not in REFERENCES:
                 _ = METHODS[name]
         for name in self.metrics:

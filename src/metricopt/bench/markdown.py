@@ -1,0 +1,59 @@
+"""A table as Markdown, and as a block of a larger file that is rewritten in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .._errors import ConfigError
+from ..runtime import write_atomically
+from .cells import Sheet, compact_sheets, notes, sheets
+from .table import Table
+
+
+def to_markdown(table: Table, *, compact: bool = False, level: int = 2) -> str:
+    """The whole table; `compact` gives one small grid per task. Headings start at `level`."""
+    chosen = compact_sheets(table) if compact else sheets(table)
+    head = [] if compact else [f"{'#' * level} {table.spec.title}"]
+    body = [_grid(sheet, level + 1, compact=compact) for sheet in chosen]
+    return "\n\n".join([*head, *body, "\n".join(f"- {note}" for note in notes(table))]) + "\n"
+
+
+def _grid(sheet: Sheet, level: int, *, compact: bool) -> str:
+    title = f"**{sheet.title}**" if compact else f"{'#' * level} {sheet.title}"
+    lines = [_line(sheet.header), _line(["---", *["---:"] * (len(sheet.header) - 1)])]
+    for family, rows in sheet.groups:
+        lines.append(_line([f"*{family}*", *[""] * (len(sheet.header) - 1)]))
+        lines += [_line(row) for row in rows]
+    return f"{title}\n\n" + "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def rewrite_block(path: Path, block: str, text: str) -> bool:
+    """Put `text` between the two comments that mark `block` in the file at `path`.
+
+    The marks are `<!-- metricopt: BLOCK -->` and `<!-- metricopt: end of BLOCK -->`.
+
+    Returns: whether the file changed.
+
+    Raises: ConfigError where the file is missing, or does not hold both marks once, in this order.
+    """
+    begin, end = f"<!-- metricopt: {block} -->", f"<!-- metricopt: end of {block} -->"
+    try:
+        old = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error}; give a file that holds {begin} and {end}") from error
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
+        raise ConfigError(
+            f"{path} must hold {begin} and, below it, {end}, once each; it holds them {old.count(begin)} and "
+            f"{old.count(end)} times. Put both on lines of their own where the table is to stand"
+        )
+    head, rest = old.split(begin)
+    tail = rest.split(end)[1]
+    new = f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}"
+    if new != old:
+        write_atomically(path, new.encode())
+    return new != old

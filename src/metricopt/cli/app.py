@@ -1,0 +1,62 @@
+"""The program `metricopt`: its command groups, and how errors reach the user."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .._errors import MetricOptError
+from . import bench, registries
+
+
+class _Root(TyperGroup):
+    """Turns our own errors into one line and exit code 2; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MetricOptError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"metricopt: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("metricopt: stopped; what was finished is kept", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    name="metricopt",
+    cls=_Root,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tune a trained model toward any metric.",
+)
+app.add_typer(bench.app, name="bench")
+registries.add_to(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"metricopt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Tune a trained model toward any metric."""
+
+
+def main() -> None:
+    """Run the program with the arguments of the process."""
+    app()

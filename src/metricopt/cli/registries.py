@@ -1,0 +1,72 @@
+"""`metricopt metrics`, `methods`, `losses`: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the listing commands."""
+    app.command("metrics")(metrics)
+    app.command("methods")(methods)
+    app.command("losses")(losses)
+
+
+def metrics() -> None:
+    """List the metrics of the library."""
+    from ..metrics import ALIASES, METRICS
+
+    others = {name: [a for a, target in ALIASES.items() if target == name] for name in METRICS}
+    _print(
+        ["name", "what it is", "better", "for", "also called"],
+        (
+            [
+                name,
+                entry.card.title,
+                "higher" if entry.card.higher_is_better else "lower",
+                ", ".join(entry.card.kinds),
+                ", ".join(others[name]),
+            ]
+            for name, entry in METRICS.items()
+        ),
+    )
+
+
+def methods() -> None:
+    """List the methods: ours, the rivals, the controls, the ablations, and the outside references of tables."""
+    from ..bench.reference_methods import REFERENCES
+    from ..methods import METHODS
+
+    cards = [(name, entry.card, entry.card.adapters) for name, entry in METHODS.items()]
+    cards += [(name, entry.card, "") for name, entry in REFERENCES.items()]
+    _print(
+        ["name", "what it is", "family", "adapters", "needs"],
+        ([name, card.title, card.family, adapters, card.extra or ""] for name, card, adapters in cards),
+    )
+
+
+def losses() -> None:
+    """List the losses."""
+    from ..losses import LOSSES
+
+    _print(
+        ["name", "what it is", "for", "aims at"],
+        (
+            [name, entry.card.title, ", ".join(entry.card.targets), ", ".join(entry.card.aims_at)]
+            for name, entry in LOSSES.items()
+        ),
+    )
+
+
+def _print(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table()
+    for name in header:
+        grid.add_column(name, overflow="fold", no_wrap=name == "name")
+    for row in rows:
+        grid.add_row(*row)
+    Console(highlight=False, markup=False).print(grid)
