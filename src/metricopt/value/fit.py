@@ -234,7 +234,7 @@ def _train(value: ValueFunction, sets: _Sets, config: FitConfig, generator: torc
         loss = training_loss(value, batch.phis, batch.mean, batch.std, config, generator)
         optimizer.zero_grad()
         # A sum over members: each learns as if it were alone.
-        loss.total.sum().backward()  # type: ignore[no-untyped-call]
+        loss.total.sum().backward()
         optimizer.step()
         triplets += loss.triplets
         if step % config.check_every and step != config.steps:

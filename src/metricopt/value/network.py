@@ -15,7 +15,7 @@ from .._checks import at_least, one_of, positive
 from .._errors import CheckpointError, ConfigError
 from .._phi import PhiSpec
 from .._random import generator as named_generator
-from ._saved_file import check_template, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, write_tensors
 from .frozen import FrozenLayer, FrozenValue
 
 Norm = Literal["batch", "layer", "none"]

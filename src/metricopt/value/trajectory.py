@@ -11,7 +11,7 @@ from torch import Tensor
 from .._checks import at_least
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._phi import PhiSpec
-from ._saved_file import check_template, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, write_tensors
 
 _KIND, _VERSION = "trajectories", 1
 

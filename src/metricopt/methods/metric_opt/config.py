@@ -75,12 +75,12 @@ class MetricOptConfig:
     past: int = 3
     variance: float = 0.01
     runs: int = 8
-    rounds: int = 4
+    rounds: int = 2
     from_zero: bool = True
     use_reach: bool = True
     propose: Propose = "estimate"
     top: int = 5
-    loyalty: float = 0.0
+    loyalty: float = 1.64
     resamples: int = 12
 
     def __post_init__(self) -> None:
