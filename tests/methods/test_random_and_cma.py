@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_problem import tiny_problem
 
 from metricopt.adapters import InputBias
 from metricopt.methods import CmaEs, RandomSearch
 from metricopt.metrics import from_function
+from tiny_problem import tiny_problem
 
 
 def test_random_points_are_normal_in_units_of_reach() -> None:

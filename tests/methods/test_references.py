@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_problem import Ticks, tiny_problem
 from torch import Tensor
 
 from metricopt._errors import ConfigError
 from metricopt._random import derive_seed
 from metricopt.methods import AsTrained, LossFinetune
 from metricopt.problem import Problem
+from tiny_problem import Ticks, tiny_problem
 
 
 def slow_path(problem: Problem, *, run: int, steps: int, lr: float, momentum: float) -> list[Tensor]:

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 import torch
-from tiny_problem import Ticks, tiny_problem
 from torch import Tensor
 
 from metricopt._errors import ConfigError, MissingExtra
 from metricopt.adapters import InputBias, OutputShift
 from metricopt.methods import CmaEs, Method, RandomSearch, ThresholdTuning, TrustRegionBO
 from metricopt.metrics import Metric, from_function
+from tiny_problem import Ticks, tiny_problem
 
 SEARCHES = {
     "random search": RandomSearch(),

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import TunedThresholdClassifierCV
-from tiny_problem import BIAS, tiny_problem
 from torch import Tensor, nn
 
 from metricopt._errors import ConfigError
@@ -23,6 +22,7 @@ from metricopt.methods import ThresholdTuning
 from metricopt.methods.threshold import _coarse_to_fine, _cuts, _quantiles
 from metricopt.metrics import Budget, Metric, from_function, from_model_function, from_sklearn, get_metric
 from metricopt.problem import Examples, Problem
+from tiny_problem import BIAS, tiny_problem
 
 
 class Wrapped(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -269,3 +269,20 @@ def test_scores_without_a_second_axis() -> None:
         budget=Budget(calls=100),
     )
     assert ThresholdTuning().run(problem, seed=0).utility == 1.0
+
+
+def test_half_precision_models_are_tuned_too() -> None:
+    whole = tiny_problem(calls=30)
+    half = Problem(
+        attach(whole.adapted.detach().bfloat16(), OutputShift(), probe=whole.val.inputs[:3].bfloat16()),
+        loss=whole.loss,
+        metric=whole.metric,
+        train=Examples(inputs=whole.train.inputs.bfloat16(), targets=whole.train.targets),
+        val=Examples(inputs=whole.val.inputs.bfloat16(), targets=whole.val.targets),
+        budget=Budget(calls=200),
+    )
+    result = ThresholdTuning(candidates=30).run(half, seed=0)
+    assert result.utility is not None
+    assert result.utility > float(result.utilities[0]) + 0.3
+    # bfloat16 has three digits: the decision of a score next to the threshold may change on the way through the model.
+    assert float(half.observe(result.phi[None])[0]) == pytest.approx(result.utility, abs=0.02)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_problem import tiny_problem
 
 from metricopt._random import generator
 from metricopt.methods import TrustRegionBO
@@ -20,6 +19,7 @@ from metricopt.methods.trust_region_bo import (
     sobol,
 )
 from metricopt.metrics import from_function
+from tiny_problem import tiny_problem
 
 
 def test_region_doubles_after_three_rounds_of_progress_in_a_row() -> None:

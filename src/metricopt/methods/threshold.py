@@ -32,6 +32,8 @@ class ThresholdTuning(Method):
     - Multilabel: the same for one label after the other, in passes until nothing improves.
     - Multiclass: each class's shift is moved up and down by a step, which is halved where no move helps.
 
+    All three may end before the budget does, when there is nothing left to try.
+
     Model outputs are computed once: candidates are measured on shifted scores. Nothing is random.
 
     Args:
@@ -127,8 +129,9 @@ class _Scores:
         probe = torch.linspace(0.5, 1.0, len(self.zero))
         shifted = self._problem.outputs(self._phi(probe)[None])[0]
         expected = self.at_zero + probe.to(self.at_zero)
-        # float32 rounds a sum of a score and a number below 1 to about 1e-7 of the score.
-        if not torch.allclose(shifted, expected, rtol=1e-5, atol=1e-5, equal_nan=True):
+        # The same sum, in the same precision: a few roundings apart at most.
+        close = 10 * torch.finfo(expected.dtype).eps
+        if not torch.allclose(shifted, expected, rtol=close, atol=close, equal_nan=True):
             raise ConfigError(
                 "the output shift is not the last thing that the model does, so it moves no threshold of the "
                 "outputs; attach OutputShift without where=, and let the model return raw scores"
@@ -173,7 +176,7 @@ def _quantiles(values: Tensor, count: int) -> Iterator[float]:
 
     From coarse to fine, so that a search whose time runs out has looked everywhere.
     """
-    cuts = _cuts(values)
+    cuts = _cuts(values.cpu())
     if count >= len(cuts):
         ranks = np.arange(len(cuts))
     else:
@@ -185,8 +188,8 @@ def _quantiles(values: Tensor, count: int) -> Iterator[float]:
 def _linear_probability(values: Tensor, count: int) -> Iterator[float]:
     """`count` thresholds evenly spaced in probability; a label is 1 where `probability >= threshold`."""
     ordered = values[values.isfinite()].unique()
-    probabilities = torch.sigmoid(ordered.double()).numpy()
-    cuts = _cuts(values)
+    probabilities = torch.sigmoid(ordered.double()).cpu().numpy()
+    cuts = _cuts(values.cpu())
     for threshold in np.linspace(probabilities.min(), probabilities.max(), count):
         # As many values as lie below the threshold in probability lie below this cut.
         yield float(cuts[int(np.searchsorted(probabilities, threshold, side="left"))])
