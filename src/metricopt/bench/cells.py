@@ -6,35 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .interval import Interval
-from .table import QUALITY, Block, Line, Table, card_of
+from .table import Block, Line, Table, card_of
 
 BETTER, WORSE = "▲", "▼"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A titled grid of text. Rows come in groups with a heading each."""
+    """A titled grid of text. Rows come in groups with a heading each; a header may have two lines."""
 
     title: str
     header: tuple[str, ...]
     groups: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
 
 
-def sheets(table: Table) -> list[Sheet]:
-    """One sheet per task and metric with everything that is known."""
-    return [_sheet(table, block) for block in table.blocks]
+def sheets(table: Table, *, compact: bool = False) -> list[Sheet]:
+    """One sheet per task and metric with everything that is known.
 
-
-def compact_sheets(table: Table) -> list[Sheet]:
-    """One sheet per task: a method per row, a metric per column, the gain over the first baseline beside the value."""
+    With `compact` one sheet per task: a method per row, a metric per column, the gain over the first baseline beside
+    the value.
+    """
+    if not compact:
+        return [_sheet(table, block) for block in table.blocks]
     tasks = dict.fromkeys(block.task for block in table.blocks)
     return [_compact(table, task, [b for b in table.blocks if b.task == task]) for task in tasks]
 
 
-def notes(table: Table) -> list[str]:
+def notes(table: Table, *, compact: bool = False) -> list[str]:
     """What a reader must know to read the numbers."""
     spec = table.spec
-    baselines = ", ".join(f'"{card_of(name).title}"' for name in spec.against)
+    against = spec.against[:1] if compact else spec.against
+    baselines = " and ".join(f'"{card_of(name).title}"' for name in against)
     spent = (
         f"Test values, means over seeds {_ranges(spec.seeds)}. Every method may make {spec.calls} metric calls on the "
         "validation rows. Calls and seconds are what it spent, without what all share (pre-training, features); "
@@ -53,21 +55,30 @@ def notes(table: Table) -> list[str]:
         )
     if any(block.lines and (block.others or any(line.paper for line in block.lines)) for block in table.blocks):
         found.append(f"Paper: {spec.source}; one figure each, without a spread.")
+    if not compact and any(line.quality for block in table.blocks for line in block.lines):
+        found.append(
+            "Rank correlation: Spearman's, of the value function's estimates with observed utilities on runs held out "
+            "of its fit, at the first and the last fit. Error: its mean absolute error there at the first fit, beside "
+            "that of the best constant."
+        )
     if table.missing:
         found.append(f"{table.missing} runs of this table are missing so far.")
     return found + [f"Machine: {line}." for line in table.machines]
 
 
 def _sheet(table: Table, block: Block) -> Sheet:
-    quality = [name for name in QUALITY if any(name in line.quality for line in block.lines)]
+    with_fit = any(line.quality for line in block.lines)
     with_paper = bool(block.others) or any(line.paper for line in block.lines)
-    header = ["method", "test", *(f"gain over {card_of(name).title}" for name in table.spec.against)]
-    header += ["paper"] * with_paper + ["seeds", "calls", "seconds", *(name.replace("_", " ") for name in quality)]
+    header = ["method", "test", *(f"gain over\n{card_of(name).title}" for name in table.spec.against)]
+    header += (
+        ["paper"] * with_paper + ["seeds", "calls", "seconds"] + ["rank\ncorrelation", "error /\nconstant"] * with_fit
+    )
 
     def cells(line: Line) -> tuple[str, ...]:
         paper = [f"{line.paper.value:.4f} ({line.paper.label})" if line.paper else ""] * with_paper
-        fit = [f"{line.quality[name]:.3f}" if name in line.quality else "" for name in quality]
         spent = [str(line.seeds), f"{line.calls:.0f}", f"{line.seconds:.1f}"]
+        fit = [_joined(line, " → ", ("fit_spearman", 2), ("last_spearman", 2))] * with_fit
+        fit += [_joined(line, " / ", ("fit_mae", 4), ("fit_mae_of_mean", 4))] * with_fit
         return (line.card.title, f"{line.mean:.4f}", *map(gain_text, line.gains), *paper, *spent, *fit)
 
     groups = [(family, tuple(map(cells, lines))) for family, lines in _families(block.lines)]
@@ -99,11 +110,15 @@ def _compact(table: Table, task: str, blocks: Sequence[Block]) -> Sheet:
     groups = [(family, tuple(map(cells, lines))) for family, lines in _families(first)]
     paper = _paper_rows(blocks)
     if paper:
-        groups.append(("paper", tuple((*row, "", "") for row in paper)))
+        groups.append(("figures of the paper", tuple((*row, "", "") for row in paper)))
     seeds = sorted({line.seeds for lines in by_method.values() for line in lines.values()})
     count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    title = f"{task}, {count} seeds, gain over {card_of(table.spec.against[0]).title}"
+    title = f"{task}, seeds: {count}, gain over {card_of(table.spec.against[0]).title}"
     return Sheet(title=title, header=tuple(header), groups=tuple(groups))
+
+
+def _joined(line: Line, by: str, *figures: tuple[str, int]) -> str:
+    return by.join(f"{line.quality[name]:.{digits}f}" for name, digits in figures if name in line.quality)
 
 
 def _paper_rows(blocks: Sequence[Block]) -> list[tuple[str, ...]]:

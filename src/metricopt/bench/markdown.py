@@ -7,16 +7,15 @@ from pathlib import Path
 
 from .._errors import ConfigError
 from ..runtime import write_atomically
-from .cells import Sheet, compact_sheets, notes, sheets
+from .cells import Sheet, notes, sheets
 from .table import Table
 
 
 def to_markdown(table: Table, *, compact: bool = False, level: int = 2) -> str:
     """The whole table; `compact` gives one small grid per task. Headings start at `level`."""
-    chosen = compact_sheets(table) if compact else sheets(table)
     head = [] if compact else [f"{'#' * level} {table.spec.title}"]
-    body = [_grid(sheet, level + 1, compact=compact) for sheet in chosen]
-    return "\n\n".join([*head, *body, "\n".join(f"- {note}" for note in notes(table))]) + "\n"
+    body = [_grid(sheet, level + 1, compact=compact) for sheet in sheets(table, compact=compact)]
+    return "\n\n".join([*head, *body, "\n".join(f"- {note}" for note in notes(table, compact=compact))]) + "\n"
 
 
 def _grid(sheet: Sheet, level: int, *, compact: bool) -> str:
@@ -29,7 +28,7 @@ def _grid(sheet: Sheet, level: int, *, compact: bool) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def rewrite_block(path: Path, block: str, text: str) -> bool:

@@ -13,6 +13,8 @@ from ..runtime import Executor, ProcessExecutor, ResultStore, SerialExecutor, pr
 from .run import Run
 from .run_one import prepare, run_one
 
+Job = tuple[Callable[[Run], Any], Run]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
@@ -40,7 +42,7 @@ def run_table(runs: Iterable[Run], store: ResultStore, *, workers: int, quiet: b
     todo = [run for run in runs if run.key.digest not in done]
     failures: list[Failure] = []
     with _executor(workers) as executor, progress(len(todo), "runs", quiet=quiet) as advance:
-        jobs = list(_with_preparation(todo)) if workers else [(_do, run) for run in todo]
+        jobs: list[Job] = list(_with_preparation(todo)) if workers else [(run_one, run) for run in todo]
         for outcome in executor.map(_perform, jobs):
             action, run = jobs[outcome.index]
             if action is prepare:
@@ -63,13 +65,6 @@ def _executor(workers: int) -> Executor:
     return ProcessExecutor(at_least("workers", workers, 1), threads=1) if workers else SerialExecutor()
 
 
-Job = tuple[Callable[[Run], Any], Run]
-
-
-def _do(run: Run) -> dict[str, Any]:
-    return run_one(run)
-
-
 def _perform(job: Job) -> Any:
     action, run = job
     return action(run)
@@ -90,7 +85,7 @@ def _with_preparation(runs: list[Run]) -> Iterator[Job]:
         if position + 1 < len(ordered):
             yield prepare, ordered[position + 1][0]
         for run in group:
-            yield _do, run
+            yield run_one, run
 
 
 def _recorded(store: ResultStore, run: Run, error: JobFailed) -> Failure:
