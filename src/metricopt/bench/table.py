@@ -158,6 +158,8 @@ def _line(
 
 def _value(row: Row, metric: str) -> float:
     """The raw test value of `metric`; a derived metric has the utility of the one that was searched."""
+    if metric == row["metric"]:
+        return float(row["test"])
     searched = METRICS[row["metric"]].factory()
     return METRICS[metric].factory().raw(searched.utility(row["test"]))
 

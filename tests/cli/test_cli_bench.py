@@ -1,0 +1,168 @@
+"""`metricopt bench table3` from end to end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from metricopt.bench import failure_store
+from metricopt.bench.table3 import smoke
+from metricopt.cli import app
+from metricopt.methods import METHODS, Method, MethodCard, MethodEntry, Proposal
+from metricopt.problem import Problem
+from metricopt.runtime import ResultStore
+
+QUICK = ["--preset", "smoke", "--data", "breast_cancer", "--metrics", "mcr", "--seeds", "0-1", "--calls", "8"]
+QUICK += ["--methods", "as_trained,threshold,random_search"]
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["bench", "table3", *map(str, arguments)])
+
+
+def test_the_smoke_preset_from_end_to_end(tmp_path: Path) -> None:
+    out, page, readme = tmp_path / "rows.jsonl", tmp_path / "table.md", tmp_path / "README.md"
+    readme.write_text("# Page\n<!-- metricopt: table3 -->\n<!-- metricopt: end of table3 -->\n")
+    first = invoke("--preset", "smoke", "--out", out, "--markdown", page, "--write", readme)
+    assert first.exit_code == 0, first.output
+    store = ResultStore(out)
+    assert {row["key"] for row in store.rows()} == {run.key.digest for run in smoke().runs()}
+    assert all(row["calls"] <= smoke().calls for row in store.rows())
+    text = page.read_text()
+    for task in ("synthetic-balanced", "breast_cancer-balanced"):
+        for metric in ("MCR, lower", "F1, higher", 'accuracy (the paper\'s "JAC"), higher'):
+            assert f"### {task}: {metric} is better" in text
+    assert "missing so far" not in text
+    assert "**synthetic-balanced, seeds: 2" in readme.read_text()
+    before = out.read_bytes(), text, readme.read_text()
+    again = invoke("--preset", "smoke", "--out", out, "--markdown", page, "--write", readme)
+    assert again.exit_code == 0
+    assert again.output == first.output
+    assert (out.read_bytes(), page.read_text(), readme.read_text()) == before
+
+
+def test_two_programs_fill_one_table(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    program = [sys.executable, "-c", "from metricopt.cli import main; main()", "bench", "table3", *QUICK]
+    both = [
+        subprocess.Popen([*program, "--workers", "0", "--out", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    outputs = [one.communicate() for one in both]
+    assert [one.returncode for one in both] == [0, 0], outputs
+    keys = [row["key"] for row in ResultStore(out).rows()]
+    assert len(keys) == len(set(keys)) == 6
+
+
+def test_printing_alone_runs_nothing(tmp_path: Path) -> None:
+    done = invoke(*QUICK, "--no-run", "--out", tmp_path / "rows.jsonl")
+    assert done.exit_code == 0
+    assert "6 runs of this table are missing so far" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compact_and_against(tmp_path: Path) -> None:
+    done = invoke(*QUICK, "--workers", "0", "--out", tmp_path / "r.jsonl", "--compact", "--against", "threshold")
+    assert done.exit_code == 0, done.output
+    assert "gain over tuned threshold" in done.output
+    assert "MCR ↓" in done.output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaks(Method):
+    card: ClassVar[MethodCard] = MethodCard(title="breaks", family="control")
+
+    def search(self, problem: Problem, *, seed: int) -> Proposal:
+        raise ArithmeticError("seven is not eight")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stops(Method):
+    card: ClassVar[MethodCard] = MethodCard(title="stops", family="control")
+
+    def search(self, problem: Problem, *, seed: int) -> Proposal:
+        raise KeyboardInterrupt
+
+
+@pytest.fixture(params=[Breaks, Stops])
+def extra_method(request: pytest.FixtureRequest) -> Iterator[str]:
+    kind: type[Method] = request.param
+    METHODS.add("extra", MethodEntry(card=kind.card, method=kind()))
+    yield "extra"
+    del METHODS._items["extra"]
+
+
+@pytest.mark.parametrize("extra_method", [Breaks], indirect=True)
+def test_a_failed_run_is_told_at_the_end_and_in_the_exit_code(tmp_path: Path, extra_method: str) -> None:
+    out = tmp_path / "rows.jsonl"
+    done = invoke(*QUICK, "--methods", f"as_trained,{extra_method}", "--workers", "0", "--out", out)
+    assert done.exit_code == 1
+    assert "2 runs failed" in done.stderr
+    assert "breast_cancer-balanced mcr extra seed 0: ArithmeticError: seven is not eight" in done.stderr
+    assert "as trained" in done.stdout
+    assert len(ResultStore(out).rows()) == 2
+    assert len(failure_store(ResultStore(out)).rows()) == 2
+
+
+@pytest.mark.parametrize("extra_method", [Stops], indirect=True)
+def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, extra_method: str) -> None:
+    out = tmp_path / "rows.jsonl"
+    done = invoke(*QUICK, "--methods", f"as_trained,{extra_method}", "--workers", "0", "--out", out)
+    assert done.exit_code == 130
+    assert done.stderr.strip().splitlines()[-1] == "metricopt: stopped; what was finished is kept"
+    assert [row["method"] for row in ResultStore(out).rows()] == ["as_trained"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--methods", "treshold"], "did you mean 'threshold'?"),
+        (["--methods", "@rivals"], "no family of methods named '@rivals'. There are: @reference, @rival"),
+        (["--metrics", "f-1"], "did you mean 'f1'?"),
+        (["--preset", "smok"], "did you mean 'smoke'?"),
+        (["--data", "covertype"], "did you mean 'covtype'?"),
+        (["--seeds", "few"], "seeds must look like 0-9 or 0,3,5; got 'few'"),
+        (["--seeds", "3-1"], "seeds of a table must be one or more different values"),
+        (["--write", "/nowhere.md"], "/nowhere.md cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    done = invoke("--no-run", "--out", tmp_path / "rows.jsonl", *arguments)
+    assert done.exit_code == 2
+    assert complaint in done.stderr
+    assert done.stderr.startswith("metricopt: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_missing_data_are_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data"
+    (folder / "a9a").mkdir(parents=True)
+    (folder / "a9a" / "a9a").write_bytes(b"not the published file")
+    monkeypatch.setenv("METRICOPT_DATA", str(folder))
+    monkeypatch.setenv("METRICOPT_CACHE", str(tmp_path / "cache"))
+    done = invoke("--data", "a9a", "--workers", "0", "--out", tmp_path / "rows.jsonl")
+    assert done.exit_code == 2
+    assert "is damaged or another version" in done.stderr
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_families_and_ranges_are_spelled_out(tmp_path: Path) -> None:
+    done = invoke(*QUICK, "--methods", "@rival,@outside reference", "--seeds", "0-2,5", "--no-run")
+    assert done.exit_code == 0, done.output
+    rivals = sum(entry.card.family == "rival" for entry in METHODS.values())
+    assert f"{(rivals + 2) * 4} runs of this table are missing so far" in done.output
+    assert "seeds 0-2, 5" in done.output.replace("\n", " ")
+
+
+def test_the_program_runs_as_installed(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from metricopt.cli import main; main()"]
+    done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.startswith("metricopt ")
