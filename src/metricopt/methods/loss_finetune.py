@@ -12,7 +12,7 @@ from .._checks import at_least, one_of, positive
 from .._random import derive_seed
 from ..problem import Problem
 from ..search import Event, LossOnly, finetune
-from .method import Method, MethodCard, Proposal, best_observed, observe_within_budget
+from .method import Method, MethodCard, Proposal, best_observed, needs_a_limit, observe_within_budget
 
 
 @final
@@ -47,6 +47,7 @@ class LossFinetune(Method):
         if self.pick == "last":
             *_, end = self._events(problem, seed, run=0)
             return Proposal(phi=end.phis[0])
+        needs_a_limit(problem, self.card.title)
         run = 0
         while problem.affordable(1):
             for event in self._events(problem, seed, run):

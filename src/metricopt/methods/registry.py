@@ -47,7 +47,7 @@ _plain("cma_es", CmaEs())
 _plain("trust_region_bo", TrustRegionBO())
 
 _metricopt("metricopt", "MetricOpt (SGD)", _DEFAULT)
-_metricopt("metricopt_adam", "MetricOpt (Adam)", replace(_DEFAULT, stepper="adam"))
+_metricopt("metricopt_adam", "MetricOpt (Adam)", replace(_DEFAULT, stepper="adam", search_lr=0.02))
 _metricopt("metricopt_paper", "MetricOpt, Algorithm 1 as printed", PAPER_LITERAL, adapters="paper")
 
 _metricopt("random_value", "untrained value function", replace(_DEFAULT, learn="none"), family="control")

@@ -44,7 +44,8 @@ class MetricOptConfig:
     Proposal:
         propose: "estimate" takes the observed phi with the best estimate of the value function, which averages out
             the noise of single observations; "observed" the best observation; "last" the end of a guided run.
-        top: average this many of the best estimates.
+        top: average this many of the best estimates. Where the best observation beats that average by more than
+            a standard error, the value function is wrong about it, and the best observation is proposed.
         loyalty: the gain over phi = 0 must exceed this many of its own standard errors (paired bootstrap of the
             search split), otherwise phi = 0 is proposed. 0 asks for nothing and spends nothing.
         resamples: bootstrap pairs for that, two metric calls each.
@@ -56,7 +57,7 @@ class MetricOptConfig:
     spread: float = 1.0
     lr: float = 1.0
     momentum: float = 0.0
-    share: float = 0.5
+    share: float = 0.3
     learn: Learn = "offline"
     ordinal: bool = True
     uncertainty: bool = True
@@ -75,7 +76,7 @@ class MetricOptConfig:
     past: int = 3
     variance: float = 0.01
     runs: int = 8
-    rounds: int = 2
+    rounds: int = 4
     from_zero: bool = True
     use_reach: bool = True
     propose: Propose = "estimate"

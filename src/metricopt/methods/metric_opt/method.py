@@ -118,12 +118,15 @@ def _loyal(
     if not len(seen):
         return best_observed(problem, diagnostics)
     differences = problem.paired_bootstrap(phi, problem.start, resamples=config.resamples, seed=seed)
-    gain = float(seen[0] - problem.observations[1][0])
     error = float(differences.std()) if len(differences) > 1 else math.inf
-    diagnostics = diagnostics | {"gain": gain, "gain_error": error}
-    if gain > config.loyalty * error:
-        return Proposal(phi=phi, utility=float(seen[0]), diagnostics=diagnostics)
-    return Proposal(phi=problem.start, utility=float(problem.observations[1][0]), diagnostics=diagnostics)
+    averaged, best, start = float(seen[0]), best_observed(problem), float(problem.observations[1][0])
+    assert best.utility is not None
+    if best.utility > averaged + error:
+        phi, averaged = best.phi, best.utility
+    diagnostics = diagnostics | {"gain": averaged - start, "gain_error": error}
+    if averaged - start > config.loyalty * error:
+        return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
+    return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
 
 
 def _late_times(runs: int, count: int, steps: int, *, seed: int) -> Tensor:

@@ -17,7 +17,7 @@ PAPER_LITERAL = MetricOptConfig(
     from_zero=False,
     use_reach=False,
     propose="last",
-    spread=1.0,
+    spread=0.1,
     lr=0.1,
     search_lr=0.1,
 )
