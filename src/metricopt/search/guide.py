@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .._errors import ConfigError
 from .source import GradientSource, SearchState
@@ -37,18 +37,13 @@ class Guide:
 
         `phi` is `(d,)`, or `(n, d)` for a population.
         """
-        if phi.grad is None:
+        grads, phis = phi.grad, phi.detach()
+        if grads is None:
             raise ConfigError("phi has no gradient to steer by; call loss.backward() before guide.steer(phi)")
-        single = phi.dim() == 1
-        phis = _population(phi.detach(), single)
+        if phis.dim() == 1:
+            phis, grads = phis.unsqueeze(0), grads.unsqueeze(0)
         if self.state is None:
             self.state = self.source.init(*phis.shape)
-        direction, self.state = self.source.direction(
-            self.state, phis, _population(phi.grad.detach(), single), generator=self.generator
-        )
+        direction, self.state = self.source.direction(self.state, phis, grads, generator=self.generator)
         # Into the gradient that is there: optimisers and gradient buckets may hold it.
-        phi.grad.copy_(direction[0] if single else direction)
-
-
-def _population(tensor: Tensor, single: bool) -> Tensor:
-    return tensor[None] if single else tensor
+        grads.copy_(direction)

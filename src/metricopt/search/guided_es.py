@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._checks import at_least, positive
 from .source import GradientSource, SearchState
-from .subspace import orthonormal_basis, perturbations
+from .subspace import perturbations, span
 from .value_source import Value
 
 
@@ -44,18 +44,19 @@ class GuidedES(GradientSource):
         positive("variance", self.variance)
         positive("beta", self.beta)
 
-    @torch.no_grad()
     def direction(
         self, state: SearchState, phis: Tensor, loss_grads: Tensor, *, generator: torch.Generator
     ) -> tuple[Tensor, SearchState]:
-        if self.uses_loss:
-            state = state.remember(loss_grads, self.k)
-        basis = orthonormal_basis(state.past)
-        deltas = perturbations(basis, self.pairs, self.variance, generator=generator)
-        n, pairs, d = deltas.shape
-        points = phis[:, None, None] + torch.stack([deltas, -deltas], dim=1)
-        utilities = self.value(points.reshape(-1, d)).reshape(n, 2, pairs).to(phis)
-        # Cost is 1 - utility: f(+) - f(-) is the utility at minus less the utility at plus.
-        difference = utilities[:, 1] - utilities[:, 0]
-        weight = self.beta / (2 * self.variance * pairs)
-        return weight * (difference[:, None] @ deltas)[:, 0], state
+        pairs, variance = self.pairs, self.variance
+        with torch.no_grad():
+            if self.uses_loss:
+                state = state.remember(loss_grads, self.k)
+            deltas = perturbations(span(state.past), pairs, variance, generator=generator)
+            here = phis.unsqueeze(1)
+            points = torch.cat([deltas, -deltas], dim=1).add_(here)
+            utilities = self.value(points.flatten(0, 1)).to(phis.dtype)
+            plus, minus = utilities.reshape(-1, 1, 2, pairs).unbind(dim=2)
+            # Cost is 1 - utility: f(+) - f(-) is the utility at minus less the utility at plus.
+            weight = self.beta / (2 * variance * pairs)
+            u = torch.baddbmm(here, minus - plus, deltas, beta=0, alpha=weight)  # beta=0: the product alone
+            return u.squeeze(1), state

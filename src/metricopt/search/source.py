@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class SearchState:
+class SearchState(NamedTuple):
     """What a source remembers between steps of n runs.
 
-    Args:
-        past: the last k loss gradients, newest first, `(n, k, d)`; fewer than k at the beginning.
+    `past` holds the last k loss gradients, newest first, `(n, k, d)`; fewer than k at the beginning.
     """
 
     past: Tensor
 
     @staticmethod
-    def new(runs: int, dim: int, *, like: Tensor | None = None) -> SearchState:
-        empty = torch.empty(runs, 0, dim)
-        return SearchState(past=empty if like is None else empty.to(like))
+    def new(runs: int, dim: int) -> SearchState:
+        return SearchState(torch.empty(runs, 0, dim))
 
     def remember(self, loss_grads: Tensor, k: int) -> SearchState:
         """The state after one more loss gradient `(n, d)`; the oldest beyond k is dropped."""
-        return SearchState(past=torch.cat([loss_grads[:, None], self.past], dim=1)[:, :k])
+        newest = loss_grads.unsqueeze(1)
+        # Nothing remembered has no dtype or device of its own.
+        past = self.past
+        return SearchState(torch.cat([newest, past[:, : k - 1]], dim=1) if past.shape[1] else newest)
 
 
 class GradientSource(ABC):

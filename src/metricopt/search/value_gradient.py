@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .._checks import at_least
 from .source import GradientSource, SearchState
-from .subspace import orthonormal_basis
+from .subspace import span
 from .value_source import Value, cost_gradient
 
 
@@ -48,6 +48,6 @@ class ProjectedGradient(GradientSource):
         self, state: SearchState, phis: Tensor, loss_grads: Tensor, *, generator: torch.Generator
     ) -> tuple[Tensor, SearchState]:
         state = state.remember(loss_grads, self.k)
-        basis = orthonormal_basis(state.past)
-        inside = (cost_gradient(self.value, phis)[:, None] @ basis) @ basis.transpose(1, 2)
+        basis = span(state.past).basis
+        inside = (cost_gradient(self.value, phis)[:, None] @ basis) @ basis.mT
         return inside[:, 0], state
