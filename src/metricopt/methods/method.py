@@ -20,7 +20,7 @@ class MethodCard:
 
     Args:
         title: one line for tables.
-        family: "reference", "rival", "metricopt", "control" or "ablation".
+        family: "reference", "rival", "metricopt", "control", "ablation" or "ladder" (from the paper's reading to ours).
         paper: where it comes from.
         extra: the optional dependency it needs, if any.
         adapters: the name of the set of adapters it runs on, "shifted" or "paper".
