@@ -157,7 +157,7 @@ class Problem:
             over the sum of the losses gives all gradients.
         """
         point = phis.detach().requires_grad_(True)
-        features, targets = self._train_features[indices], self.train.targets[indices]
+        features, targets = _rows(self._train_features, indices), _rows(self.train.targets, indices)
         outputs = self.adapted.outputs_each(point, features)
         losses = torch.func.vmap(self.loss)(outputs, targets)
         (grad,) = torch.autograd.grad(losses.sum(), point)
@@ -312,6 +312,11 @@ class Problem:
         order = labels.argsort(stable=True)
         counts = torch.unique(labels, return_counts=True)[1]
         return order, counts, counts.cumsum(0) - counts
+
+
+def _rows(data: Tensor, indices: Tensor) -> Tensor:
+    """`data[indices]`, several times faster: `index_select` copies whole rows."""
+    return data.index_select(0, indices.reshape(-1)).reshape(*indices.shape, *data.shape[1:])
 
 
 def _examples(data: Examples | tuple[Tensor, Tensor]) -> Examples:

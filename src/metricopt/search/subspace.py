@@ -31,7 +31,7 @@ def span(past: Tensor) -> Subspace:
     Gradients that are zero or parallel leave a rank below k. The columns that a factorisation fills up with would
     be searched as if the loss had pointed there, so they are zero here.
     """
-    n, k, d = past.shape
+    k, d = past.shape[1:]
     if k == 0:
         return Subspace(past.mT, None)
     if k <= d:
