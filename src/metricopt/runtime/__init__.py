@@ -8,6 +8,7 @@ from .environment import describe_environment
 from .executors import Executor, Outcome, ProcessExecutor, SerialExecutor
 from .progress import Advance, progress
 from .store import ResultStore, RunKey
+from .threads import one_thread
 
 __all__ = [
     "Advance",
@@ -19,6 +20,7 @@ __all__ = [
     "SerialExecutor",
     "check_template",
     "describe_environment",
+    "one_thread",
     "progress",
     "read_settings",
     "read_tensors",
