@@ -23,6 +23,8 @@ Sampler = Literal["plain", "balanced"]
 _BLOCK = 4096
 #: Features in front of the first adapted layer are kept if they need at most this many bytes.
 _KEEP_BYTES = 1 << 30
+#: A mini-batch of at most this many numbers is small: rows of a table, not images.
+_SMALL_BATCH = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +127,13 @@ class Problem:
 
     @property
     def start(self) -> Tensor:
-        """phi = 0, the model as it was trained, `(d,)`."""
+        """phi = 0, the model as it was trained, `(d,)`; float32 whatever the model's dtype is."""
         return torch.zeros(self.dim)
+
+    @property
+    def is_small(self) -> bool:
+        """True where a mini-batch is so little work that more than one thread of torch only gets in its own way."""
+        return self.batch_size * self.train.inputs[0].numel() <= _SMALL_BATCH
 
     # --- free: no metric call ---------------------------------------------------------------------
 
@@ -158,7 +165,7 @@ class Problem:
         """
         point = phis.detach().requires_grad_(True)
         features, targets = _rows(self._train_features, indices), _rows(self.train.targets, indices)
-        outputs = self.adapted.outputs_each(point, features)
+        outputs = self.adapted.outputs_each(point.to(self.adapted.phi), features)
         losses = torch.func.vmap(self.loss)(outputs, targets)
         (grad,) = torch.autograd.grad(losses.sum(), point)
         return losses.detach(), grad
@@ -175,7 +182,7 @@ class Problem:
         features = self._train_features[chosen][:, None]
         total = torch.zeros(self.dim, self.dim)
         point = torch.zeros(count, self.dim, requires_grad=True)
-        outputs = self.adapted.outputs_each(point, features).reshape(count, -1)
+        outputs = self.adapted.outputs_each(point.to(self.adapted.phi), features).reshape(count, -1)
         for column in outputs.unbind(dim=1):
             (rows,) = torch.autograd.grad(column.sum(), point, retain_graph=True)
             total += rows.T @ rows / count
@@ -224,8 +231,11 @@ class Problem:
         Both are measured on the same resamples of the search split, drawn with replacement inside each class.
 
         Returns:
-            utility differences `(r,)`, two metric calls each; r is smaller than `resamples` where the budget is.
+            utility differences `(r,)`, two metric calls each; r is smaller than `resamples` where the budget is,
+            and 0 for a metric that reads the model: it does not let its examples be drawn.
         """
+        if self.metric.reads == "model":
+            return torch.zeros(0, dtype=torch.float64)
         outputs = self.outputs(torch.stack([phi, reference]))
         generator = named_generator(seed, "bootstrap")
         differences: list[float] = []
@@ -279,6 +289,7 @@ class Problem:
 
     def _population_outputs(self, phis: Tensor, features: Tensor) -> Tensor:
         self.spec.check(phis)
+        phis = phis.to(self.adapted.phi)
         rows = max(_BLOCK // max(min(len(phis), 8), 1), 1)
         with torch.no_grad():
             return torch.cat(

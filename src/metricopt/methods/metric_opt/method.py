@@ -47,7 +47,7 @@ class MetricOpt(Method):
         learned = learn(parts[0], config, seed=seed)
         diagnostics = _described("fit", learned.quality)
         for round_ in range(config.rounds):
-            calls = max(problem.affordable(_ALL) - self._kept_calls(), 0) // (config.rounds - round_)
+            calls = max(problem.affordable(_ALL) - self._kept_calls(problem), 0) // (config.rounds - round_)
             if calls == 0:
                 break
             runs = min(config.runs, calls)
@@ -62,9 +62,9 @@ class MetricOpt(Method):
 
     def _meta_calls(self, problem: Problem) -> int:
         config = self.config
-        share = config.share if config.rounds else 1.0
-        wanted = config.tasks * config.observations
-        return min(wanted, max(int(problem.affordable(_ALL) * share), 1))
+        wanted, left = config.tasks * config.observations, problem.affordable(_ALL)
+        calls = int(left * config.share) if config.rounds else left - self._kept_calls(problem)
+        return min(wanted, max(calls, 1))
 
     def _starts(self, problem: Problem, value: ValueFunction, runs: int, *, reach: Tensor, seed: int) -> Tensor:
         """Where guided runs begin: at random as in the paper, or around phi = 0 and the best estimates."""
@@ -95,9 +95,12 @@ class MetricOpt(Method):
             return _loyal(problem, phi, config, seed, diagnostics)
         return Proposal(phi=phi, utility=float(best.values.mean()), diagnostics=diagnostics)
 
-    def _kept_calls(self) -> int:
-        """Calls that the proposal will want: one look at it, and the bootstrap pairs."""
-        return 1 + 2 * self.config.resamples if self.config.loyalty > 0 else 0
+    def _kept_calls(self, problem: Problem) -> int:
+        """Calls that the proposal will want: a look at it, one at phi = 0 if it is new, and the bootstrap pairs."""
+        if self.config.loyalty == 0 or self.config.propose != "estimate":
+            return 0
+        pairs = 0 if problem.metric.reads == "model" else self.config.resamples
+        return 1 + (_start_utility(problem) is None) + 2 * pairs
 
 
 #: More calls than anyone has: what is affordable of it is what is left.
@@ -113,13 +116,20 @@ def _estimates(value: ValueFunction, phis: Tensor) -> Tensor:
 def _loyal(
     problem: Problem, phi: Tensor, config: MetricOptConfig, seed: int, diagnostics: dict[str, float]
 ) -> Proposal:
-    """`phi` if its gain over phi = 0 is more than chance on the search split, else phi = 0."""
-    seen = observe_within_budget(problem, phi[None])
-    if not len(seen):
+    """`phi` if its gain over phi = 0 is more than chance on the search split, else phi = 0.
+
+    A metric that reads the model cannot be resampled; there any gain counts.
+    """
+    if _start_utility(problem) is None:
+        observe_within_budget(problem, problem.start[None])
+    seen, start = observe_within_budget(problem, phi[None]), _start_utility(problem)
+    if not len(seen) or start is None:
         return best_observed(problem, diagnostics)
     differences = problem.paired_bootstrap(phi, problem.start, resamples=config.resamples, seed=seed)
     error = float(differences.std()) if len(differences) > 1 else math.inf
-    averaged, best, start = float(seen[0]), best_observed(problem), float(problem.observations[1][0])
+    if problem.metric.reads == "model":
+        error = 0.0
+    averaged, best = float(seen[0]), best_observed(problem)
     assert best.utility is not None
     if best.utility > averaged + error:
         phi, averaged = best.phi, best.utility
@@ -127,6 +137,13 @@ def _loyal(
     if averaged - start > config.loyalty * error:
         return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
     return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
+
+
+def _start_utility(problem: Problem) -> float | None:
+    """What was observed at phi = 0, if it was."""
+    phis, utilities = problem.observations
+    found = (phis == 0).all(dim=1).nonzero()
+    return float(utilities[found[0, 0]]) if len(found) else None
 
 
 def _late_times(runs: int, count: int, steps: int, *, seed: int) -> Tensor:
