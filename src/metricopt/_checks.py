@@ -13,6 +13,19 @@ def positive(name: str, value: float) -> float:
     return value
 
 
+def not_negative(name: str, value: float) -> float:
+    if not math.isfinite(value) or value < 0:
+        raise ConfigError(f"{name} must be a finite number of at least 0, got {value!r}")
+    return value
+
+
+def below_one(name: str, value: float) -> float:
+    """A number in [0, 1), for example a momentum."""
+    if not 0.0 <= value < 1.0:
+        raise ConfigError(f"{name} must be at least 0 and below 1, got {value!r}")
+    return value
+
+
 def at_least(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ._checks import at_least, one_of, positive
-from ._errors import ConfigError
+from ._errors import BudgetExhausted, ConfigError
 from ._phi import PhiSpec
 from ._random import generator as named_generator
 from ._types import LossFunction
@@ -54,7 +54,7 @@ class Problem:
 
     A method sees phi and numbers. `outputs`, `loss_and_grad`, `draws` and `sensitivity` are free;
     `observe` and `measure` are the two doors to the metric and both spend the budget.
-    The model is used in eval mode: dropout is off, running statistics stay as they are.
+    The model is set to eval mode and left there: dropout is off, running statistics stay as they are.
 
     Args:
         adapted: the model with its adapters, see `metricopt.attach`.
@@ -241,11 +241,11 @@ class Problem:
         differences: list[float] = []
         while len(differences) < resamples and self.affordable(2) == 2:
             chosen = self._resample(generator)
-            utilities = []
-            for scores in outputs:
-                self.meter.spend(1)
-                utilities.append(self.metric.utility(self.metric(scores[chosen], self.val.targets[chosen])))
-            differences.append(utilities[0] - utilities[1])
+            try:
+                mine, other = (self._resampled(scores, chosen) for scores in outputs)
+            except BudgetExhausted:  # the time ran out between the two
+                break
+            differences.append(mine - other)
         return torch.tensor(differences, dtype=torch.float64)
 
     def affordable(self, n: int) -> int:
@@ -259,6 +259,10 @@ class Problem:
         return phis, torch.tensor(self._utilities, dtype=torch.float64)
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _resampled(self, scores: Tensor, chosen: Tensor) -> float:
+        self.meter.spend(1)
+        return self.metric.utility(self.metric(scores[chosen], self.val.targets[chosen]))
 
     def _record(self, phi: Tensor, raw: float) -> float:
         utility = self.metric.utility(raw)
@@ -276,16 +280,18 @@ class Problem:
 
     def _features(self, inputs: Tensor) -> Tensor:
         with torch.no_grad():
-            blocks: list[Any] = [self.adapted.head(block) for block in inputs.split(_BLOCK)]
-            if not all(isinstance(block, Tensor) for block in blocks):
+            sample: Any = self.adapted.head(inputs[:1])
+            if not isinstance(sample, Tensor):
                 raise ConfigError("the model must pass one tensor between its layers to be searched in populations")
-            features = torch.cat(blocks)
-        if features.numel() * features.element_size() > _KEEP_BYTES and features is not inputs:
-            raise ConfigError(
-                f"the features in front of the first adapted layer need {features.numel() * 4 / 2**30:.1f} GiB; "
-                "use fewer examples, or adapt a later layer"
-            )
-        return features
+            if sample.shape == inputs[:1].shape and sample.data_ptr() == inputs.data_ptr():
+                return inputs  # nothing lies in front of the first adapted layer
+            needed = sample.numel() * sample.element_size() * len(inputs)
+            if needed > _KEEP_BYTES:
+                raise ConfigError(
+                    f"the features in front of the first adapted layer need {needed / 2**30:.1f} GiB, at most "
+                    f"{_KEEP_BYTES / 2**30:.0f} GiB are kept; use fewer examples, or adapt a layer with a smaller output"
+                )
+            return torch.cat([self.adapted.head(block) for block in inputs.split(_BLOCK)])
 
     def _population_outputs(self, phis: Tensor, features: Tensor) -> Tensor:
         self.spec.check(phis)

@@ -17,7 +17,7 @@ from metricopt.problem import Problem
 from tiny_problem import Ticks, tiny_problem
 
 NAMES = list(METHODS)
-FAMILIES = ("reference", "rival", "metricopt", "control", "ablation")
+FAMILIES = ("reference", "rival", "metricopt", "control", "ablation", "ladder")
 CALLS = 7
 
 

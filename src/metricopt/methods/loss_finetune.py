@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import torch
 
-from .._checks import at_least, one_of, positive
+from .._checks import at_least, below_one, one_of, positive
 from .._random import derive_seed
 from ..problem import Problem
 from ..search import Event, LossOnly, finetune
@@ -42,6 +42,7 @@ class LossFinetune(Method):
         one_of("pick", self.pick, ("best", "last"))
         at_least("steps", self.steps, 1)
         positive("lr", self.lr)
+        below_one("momentum", self.momentum)
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         if self.pick == "last":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from .._errors import BudgetExhausted, ConfigError
 from ..problem import Problem
+from ..runtime import one_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ class Method(ABC):
 
         Randomness depends on `seed` and the problem alone. Running out of budget is a normal end.
         """
-        search = self.search(problem, seed=seed)
+        with one_thread() if problem.is_small else nullcontext():
+            search = self.search(problem, seed=seed)
         return Result(
             phi=search.phi.detach().clone(),
             utility=search.utility,

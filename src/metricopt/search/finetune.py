@@ -46,6 +46,7 @@ def finetune(
 ) -> Iterator[Event]:
     """Advance n runs together; yields before every step and after the last, `steps + 1` events in all.
 
+    A run that diverges stays at its last finite phi, so that it does not take the others with it.
     Stop early by `break`. Consumers may spend the budget, record trajectories or draw bars between the steps.
     A run's mini-batches depend on its seed alone, so n runs in lock-step see what they would see one by one.
 
@@ -70,12 +71,21 @@ def finetune(
     state = source.init(len(start), problem.dim)
     losses: Tensor | None = None
     for step in range(steps):
-        here = z.detach()
+        here = z.detach().clone()
         grads = torch.zeros_like(here)
         if source.reads_loss:
             losses, grads = problem.loss_and_grad(here * unit, indices[step])
+            grads = torch.where(grads.isfinite().all(dim=1, keepdim=True), grads, 0.0)
         yield Event(step=step, phis=here * unit, losses=losses, state=state)
         direction, state = source.direction(state, here, grads * unit, generator=generator)
-        z.grad = direction
+        z.grad = torch.where(direction.isfinite().all(dim=1, keepdim=True), direction, 0.0)
         stepper.step()
+        _stay_finite(z, here)
     yield Event(step=steps, phis=z.detach() * unit, losses=None, state=state)
+
+
+@torch.no_grad()
+def _stay_finite(z: Tensor, before: Tensor) -> None:
+    lost = ~z.isfinite().all(dim=1)
+    if bool(lost.any()):
+        z[lost] = before[lost]

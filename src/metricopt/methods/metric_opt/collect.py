@@ -26,9 +26,12 @@ def observation_times(runs: int, count: int, steps: int, *, generator: torch.Gen
     if count == 1:
         return torch.zeros(runs, 1, dtype=torch.long)
     edges = torch.linspace(1, steps, count - 1)
-    inner = edges[:-1] + torch.rand(runs, count - 2, generator=generator) * (edges[1:] - edges[:-1])
-    first, last = torch.zeros(runs, 1), torch.full((runs, 1), float(steps))
-    return torch.cat([first, inner.floor(), last], dim=1).long()
+    inner = (edges[:-1] + torch.rand(runs, count - 2, generator=generator) * (edges[1:] - edges[:-1])).floor().long()
+    # Neighbouring parts share a whole step at their border: whoever comes second takes the next one.
+    place = torch.arange(count - 2)
+    inner = torch.minimum((inner - place).cummax(dim=1).values + place, steps - (count - 2) + place)
+    first, last = torch.zeros(runs, 1, dtype=torch.long), torch.full((runs, 1), steps)
+    return torch.cat([first, inner, last], dim=1)
 
 
 def collect(problem: Problem, config: MetricOptConfig, *, calls: int, reach: Tensor, seed: int) -> Trajectories:

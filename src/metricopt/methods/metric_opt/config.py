@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..._checks import at_least, fraction, one_of, positive
+from ..._checks import at_least, below_one, fraction, not_negative, one_of, positive
 
 Learn = Literal["offline", "reptile", "paper-reptile", "none"]
 Direction = Literal["ges", "grad", "projected-grad"]
 Stepper = Literal["sgd", "adam"]
 Propose = Literal["estimate", "observed", "last"]
 Norm = Literal["batch", "layer", "none"]
+Kind = Literal["gp", "linear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class MetricOptConfig:
     learn: Learn = "offline"
     ordinal: bool = True
     uncertainty: bool = True
-    interpolation: Literal["gp", "linear"] = "gp"
+    interpolation: Kind = "gp"
     norm: Norm = "none"
     members: int = 4
     fit_steps: int = 300
@@ -90,7 +91,12 @@ class MetricOptConfig:
         for name in ("tasks", "steps", "members", "fit_steps", "pairs", "past", "runs", "top"):
             at_least(name, getattr(self, name), 1)
         at_least("observations", self.observations, 2)
+        at_least("fit_batch", self.fit_batch, 2)
+        at_least("resamples", self.resamples, 2)
         at_least("rounds", self.rounds, 0)
+        for name in ("blend", "loyalty"):
+            not_negative(name, getattr(self, name))
+        below_one("momentum", self.momentum)
         fraction("share", self.share)
         for name, kind in (
             ("learn", Learn),
@@ -98,5 +104,6 @@ class MetricOptConfig:
             ("stepper", Stepper),
             ("propose", Propose),
             ("norm", Norm),
+            ("interpolation", Kind),
         ):
             one_of(name, getattr(self, name), get_args(kind))

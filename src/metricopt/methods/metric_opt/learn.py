@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..._random import generator as named_generator
-from ...runtime import one_thread
 from ...value import (
     PAPER_REPTILE,
     FitConfig,
@@ -43,11 +42,6 @@ def new_value(config: MetricOptConfig, *, dim: int, fingerprint: str, seed: int)
 
 def learn(trajectories: Trajectories, config: MetricOptConfig, *, seed: int) -> Learned:
     """Interpolate and fit (paper section 3.1)."""
-    with one_thread():
-        return _learn(trajectories, config, seed)
-
-
-def _learn(trajectories: Trajectories, config: MetricOptConfig, seed: int) -> Learned:
     value = new_value(config, dim=trajectories.dim, fingerprint=trajectories.fingerprint, seed=seed)
     if config.learn == "none":
         value.set_scale(trajectories.phis, trajectories.utilities)

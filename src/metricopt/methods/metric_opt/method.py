@@ -9,6 +9,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
+from ..._random import derive_seed
 from ..._random import generator as named_generator
 from ...problem import Problem
 from ...value import Quality, Trajectories, ValueFunction, quality
@@ -29,7 +30,7 @@ class MetricOpt(Method):
     Meta-training: trajectories of loss finetuning from many starts, observed sparsely, interpolated in time; the
     value function is fitted to them. Meta-testing: guided runs descend its estimate; what they observe refines it.
 
-    Differs from the paper in its defaults: see docs/lab-notes.md for what each choice is worth. `paper_literal()`
+    Differs from the paper in its defaults: see docs/lab-notes.md for what each choice is worth. `PAPER_LITERAL`
     is Algorithm 1 as printed.
     """
 
@@ -47,22 +48,22 @@ class MetricOpt(Method):
         learned = learn(parts[0], config, seed=seed)
         diagnostics = _described("fit", learned.quality)
         for round_ in range(config.rounds):
-            calls = max(problem.affordable(_ALL) - self._kept_calls(problem), 0) // (config.rounds - round_)
+            calls = max(_calls_left(problem) - self._kept_calls(problem), 0) // (config.rounds - round_)
             if calls == 0:
                 break
-            runs = min(config.runs, calls)
-            start = self._starts(problem, learned.value, runs, reach=reach, seed=seed + round_)
-            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=seed + round_)
-            times = _late_times(runs, calls // runs, config.steps, seed=seed + round_)
+            runs, own = min(config.runs, calls), derive_seed(seed, "round", round_)
+            start = self._starts(problem, learned.value, runs, reach=reach, seed=own)
+            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=own)
+            times = _late_times(runs, calls // runs, config.steps, seed=own)
             seen = observe_runs(problem, path, times)
             diagnostics |= _described("next", quality(learned.value(seen.observations[0])[0], seen.observations[1]))
             parts.append(seen)
-            learned = learn(Trajectories.stack(parts), config, seed=seed + round_ + 1)
+            learned = learn(Trajectories.stack(parts), config, seed=own)
         return self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
 
     def _meta_calls(self, problem: Problem) -> int:
         config = self.config
-        wanted, left = config.tasks * config.observations, problem.affordable(_ALL)
+        wanted, left = config.tasks * config.observations, _calls_left(problem)
         calls = int(left * config.share) if config.rounds else left - self._kept_calls(problem)
         return min(wanted, max(calls, 1))
 
@@ -103,6 +104,15 @@ class MetricOpt(Method):
         return 1 + (_start_utility(problem) is None) + 2 * pairs
 
 
+def _calls_left(problem: Problem) -> int:
+    """Metric calls still to come: what the budget holds, and what fits into its time at the pace so far."""
+    meter = problem.meter
+    left = meter.affordable(_ALL)
+    if meter.seconds_left is None or not meter.calls:
+        return left
+    return min(left, int(meter.seconds_left * meter.calls / max(meter.seconds, 1e-9)))
+
+
 #: More calls than anyone has: what is affordable of it is what is left.
 _ALL = 1 << 40
 
@@ -125,18 +135,25 @@ def _loyal(
     seen, start = observe_within_budget(problem, phi[None]), _start_utility(problem)
     if not len(seen) or start is None:
         return best_observed(problem, diagnostics)
-    differences = problem.paired_bootstrap(phi, problem.start, resamples=config.resamples, seed=seed)
-    error = float(differences.std()) if len(differences) > 1 else math.inf
-    if problem.metric.reads == "model":
-        error = 0.0
+    half = config.resamples // 2
+    error = _gain_error(problem, phi, resamples=half, seed=derive_seed(seed, "averaged"))
     averaged, best = float(seen[0]), best_observed(problem)
     assert best.utility is not None
     if best.utility > averaged + error:
         phi, averaged = best.phi, best.utility
+        error = _gain_error(problem, phi, resamples=half, seed=derive_seed(seed, "best"))
     diagnostics = diagnostics | {"gain": averaged - start, "gain_error": error}
     if averaged - start > config.loyalty * error:
         return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
     return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
+
+
+def _gain_error(problem: Problem, phi: Tensor, *, resamples: int, seed: int) -> float:
+    """Standard error of the gain of `phi` over phi = 0; infinite where the budget does not tell."""
+    if problem.metric.reads == "model":
+        return 0.0
+    differences = problem.paired_bootstrap(phi, problem.start, resamples=resamples, seed=seed)
+    return float(differences.std()) if len(differences) > 1 else math.inf
 
 
 def _start_utility(problem: Problem) -> float | None:
