@@ -136,23 +136,26 @@ def _loyal(
     if not len(seen) or start is None:
         return best_observed(problem, diagnostics)
     half = config.resamples // 2
-    error = _gain_error(problem, phi, resamples=half, seed=derive_seed(seed, "averaged"))
+    drawn = problem.paired_bootstrap(phi, problem.start, resamples=half, seed=derive_seed(seed, "averaged"))
     averaged, best = float(seen[0]), best_observed(problem)
     assert best.utility is not None
-    if best.utility > averaged + error:
-        phi, averaged = best.phi, best.utility
-        error = _gain_error(problem, phi, resamples=half, seed=derive_seed(seed, "best"))
+    if best.utility > averaged + _error(problem, drawn):
+        # The value function is plainly wrong there. The best observation has an error of its own.
+        phi, averaged, drawn = best.phi, best.utility, drawn[:0]
+    rest = problem.paired_bootstrap(
+        phi, problem.start, resamples=config.resamples - half, seed=derive_seed(seed, "proposed")
+    )
+    error = _error(problem, torch.cat([drawn, rest]))
     diagnostics = diagnostics | {"gain": averaged - start, "gain_error": error}
     if averaged - start > config.loyalty * error:
         return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
     return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
 
 
-def _gain_error(problem: Problem, phi: Tensor, *, resamples: int, seed: int) -> float:
-    """Standard error of the gain of `phi` over phi = 0; infinite where the budget does not tell."""
+def _error(problem: Problem, differences: Tensor) -> float:
+    """Standard error of a gain from its paired resamples; infinite where the budget paid for too few."""
     if problem.metric.reads == "model":
         return 0.0
-    differences = problem.paired_bootstrap(phi, problem.start, resamples=resamples, seed=seed)
     return float(differences.std()) if len(differences) > 1 else math.inf
 
 
