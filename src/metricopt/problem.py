@@ -58,7 +58,8 @@ class Problem:
 
     Args:
         adapted: the model with its adapters, see `metricopt.attach`.
-        loss: `(scores, targets) -> scalar`, mean over examples.
+        loss: `(scores, targets) -> scalar`, mean over examples; of tensor operations only, since it runs under
+            `torch.func.vmap`.
         metric: what is wanted. It is measured on `val`.
         train: examples for the loss, or a pair (inputs, targets).
         val: the search split: examples for the metric, or a pair.
@@ -82,6 +83,11 @@ class Problem:
         reach: Tensor | None = None,
     ) -> None:
         one_of("sampler", sampler, ("plain", "balanced"))
+        if not isinstance(metric, Metric):
+            raise ConfigError(
+                f"metric must be a Metric, got {metric!r}; make one with get_metric(name), "
+                "or as_metric(anything, higher_is_better=...)"
+            )
         self.adapted = adapted.eval()
         self.loss = loss
         self.metric = metric
@@ -95,6 +101,8 @@ class Problem:
         self._reach = reach
         if reach is not None:
             self.spec.check(reach)
+            if not bool((reach.isfinite() & (reach > 0)).all()):
+                raise ConfigError("every coordinate of reach must be positive and finite; phi / reach is searched")
 
     def again(self, *, budget: Budget, metric: Metric | None = None) -> Problem:
         """The same model, data and loss with a fresh budget, no observations, and perhaps another metric.

@@ -53,7 +53,7 @@ def attach(
     >>> tuple(adapted.outputs(torch.zeros(3, 8), features).shape)
     (3, 4, 1)
     """
-    adapters = [adapter] if isinstance(adapter, Adapter | Projected) else list(adapter)
+    adapters = [adapter] if isinstance(adapter, Adapter | Projected | type) else list(adapter)
     _check_arguments(model, adapters, where, dim)
     sites = find_sites(model, probe)
     chosen = [Chosen(adapter=one, sites=_select(_plain(one), sites, where)) for one in adapters]

@@ -69,7 +69,7 @@ def with_weights(module: nn.Module, *, weight: Tensor | None, bias: Tensor | Non
         data = value.detach().to(dtype=reference.dtype, device=reference.device).contiguous()
         if old is not None and old.dim() == 4 and old.is_contiguous(memory_format=torch.channels_last):
             data = data.contiguous(memory_format=torch.channels_last)
-        new._parameters[name] = nn.Parameter(data, requires_grad=asks)
+        new._parameters[name] = nn.Parameter(data, requires_grad=asks if old is None else old.requires_grad)
     if "affine" in vars(new):
         new.affine = True  # type: ignore[assignment]
     if "elementwise_affine" in vars(new):

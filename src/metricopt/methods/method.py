@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from .._errors import BudgetExhausted, ConfigError
+from ..metrics import Budget
 from ..problem import Problem
 from ..runtime import one_thread
+from ..value import ValueFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Result:
         calls, seconds: what was spent.
         phis, utilities: every observation in order, `(m, d)` and `(m,)`: the anytime curve is their running best.
         diagnostics: plain numbers worth a column, for example the held-out quality of the value function.
+        value: the value function that was learned, if one was; `value.save(path)` keeps it.
     """
 
     phi: Tensor
@@ -54,6 +57,7 @@ class Result:
     phis: Tensor
     utilities: Tensor
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    value: ValueFunction | None = field(default=None, repr=False)
 
     @property
     def anytime(self) -> Tensor:
@@ -66,11 +70,19 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
 
-    def run(self, problem: Problem, *, seed: int) -> Result:
+    def run(self, problem: Problem, *, seed: int, budget: Budget | None = None) -> Result:
         """Search until done or until the budget is spent, then propose.
 
         Randomness depends on `seed` and the problem alone. Running out of budget is a normal end.
+
+        Args:
+            problem: what to improve.
+            seed: of everything random in the search.
+            budget: a fresh one for this run alone, which then starts without observations; None spends the
+                problem's own and goes on from what it has observed.
         """
+        if budget is not None:
+            problem = problem.again(budget=budget)
         with one_thread() if problem.is_small else nullcontext():
             search = self.search(problem, seed=seed)
         return Result(
@@ -81,6 +93,7 @@ class Method(ABC):
             phis=problem.observations[0],
             utilities=problem.observations[1],
             diagnostics=dict(search.diagnostics),
+            value=search.value,
         )
 
     @abstractmethod
@@ -95,6 +108,7 @@ class Proposal:
     phi: Tensor
     utility: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    value: ValueFunction | None = None
 
 
 def best_observed(problem: Problem, diagnostics: Mapping[str, float] | None = None) -> Proposal:

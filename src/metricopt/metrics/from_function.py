@@ -85,11 +85,15 @@ def on_arrays(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def to_array(value: Any) -> Any:
-    """A tensor as a NumPy array; half precision becomes float32, other things stay as they are."""
+    """A tensor as a read-only NumPy array; half precision becomes float32, other things stay as they are.
+
+    Read-only because it shares the tensor's memory: a metric that writes would change what later calls see.
+    """
     if not isinstance(value, Tensor):
         return value
     value = value.detach().cpu()
     array: np.ndarray[Any, Any] = (
         value.float() if value.dtype.itemsize == 2 and value.is_floating_point() else value
     ).numpy()
+    array.flags.writeable = False
     return array

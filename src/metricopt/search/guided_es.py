@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from .._checks import at_least, positive
+from .._errors import ConfigError
 from .source import GradientSource, SearchState
+from .subspace import _is_independent as is_independent
 from .subspace import perturbations, span
 from .value_source import Value
 
@@ -39,6 +41,10 @@ class GuidedES(GradientSource):
     uses_loss: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.value, torch.nn.Module):
+            raise ConfigError(
+                f"value must map phis (m, d) to utilities (m,), got a {type(self.value).__name__}; give value.frozen()"
+            )
         at_least("k", self.k, 1)
         at_least("pairs", self.pairs, 1)
         positive("variance", self.variance)
@@ -47,16 +53,34 @@ class GuidedES(GradientSource):
     def direction(
         self, state: SearchState, phis: Tensor, loss_grads: Tensor, *, generator: torch.Generator
     ) -> tuple[Tensor, SearchState]:
-        pairs, variance = self.pairs, self.variance
         with torch.no_grad():
             if self.uses_loss:
                 state = state.remember(loss_grads, self.k)
-            deltas = perturbations(span(state.past), pairs, variance, generator=generator)
+            pairs, variance, past = self.pairs, self.variance, state.past
+            weight = self.beta / (2 * variance * pairs)
+            if len(past) == 1:
+                return _one_run(self.value, past[0], phis, pairs, variance, weight, generator), state
+            deltas = perturbations(span(past), pairs, variance, generator=generator)
             here = phis.unsqueeze(1)
             points = torch.cat([deltas, -deltas], dim=1).add_(here)
             utilities = self.value(points.flatten(0, 1)).to(phis.dtype)
             plus, minus = utilities.reshape(-1, 1, 2, pairs).unbind(dim=2)
             # Cost is 1 - utility: f(+) - f(-) is the utility at minus less the utility at plus.
-            weight = self.beta / (2 * variance * pairs)
             u = torch.baddbmm(here, minus - plus, deltas, beta=0, alpha=weight)  # beta=0: the product alone
             return u.squeeze(1), state
+
+
+def _one_run(
+    value: Value, past: Tensor, phi: Tensor, pairs: int, variance: float, weight: float, generator: torch.Generator
+) -> Tensor:
+    k, d = past.shape
+    if 0 < k <= d:
+        basis, triangle = torch.linalg.qr(past.T)
+        if is_independent(triangle.tolist()):
+            everywhere = torch.randn(pairs, d, generator=generator, dtype=past.dtype, device=past.device)
+            inside = torch.randn(pairs, k, generator=generator, dtype=past.dtype, device=past.device)
+            deltas = torch.addmm(
+                everywhere, inside, basis.T, beta=(variance / (2 * d)) ** 0.5, alpha=(variance / (2 * k)) ** 0.5
+            )
+    plus, minus = value(torch.cat([deltas, -deltas]).add_(phi)).to(phi.dtype).split(pairs)
+    return torch.addmm(phi, (minus - plus).unsqueeze(0), deltas, beta=0, alpha=weight)

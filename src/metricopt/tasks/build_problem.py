@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 from .._checks import at_least, one_of
 from .._errors import ConfigError
@@ -22,9 +23,18 @@ def adapter_set(name: str, *, dim: int) -> list[Adapter]:
     ['InputBias', 'OutputShift']
     """
     one_of("adapters", name, ADAPTERS)
-    if name == "paper":
-        return [InputBias(dim=dim)]
+    return _SETS[name](dim)
+
+
+def _paper(dim: int) -> list[Adapter]:
+    return [InputBias(dim=dim)]
+
+
+def _shifted(dim: int) -> list[Adapter]:
     return [InputBias(dim=at_least("dim of the adapters", dim, 3) - 2), OutputShift()]
+
+
+_SETS: dict[str, Callable[[int], list[Adapter]]] = {"shifted": _shifted, "paper": _paper}
 
 
 def build_problem(

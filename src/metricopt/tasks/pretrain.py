@@ -70,7 +70,9 @@ def pretrain(model: nn.Module, x: Tensor, y: Tensor, *, recipe: Pretraining, sam
     model.train()
     # Dropout takes no generator. The global state is set aside here and comes back as it was.
     with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
-        torch.manual_seed(derive_seed(seed, "pretrain", "dropout"))
+        torch.default_generator.manual_seed(derive_seed(seed, "pretrain", "dropout"))
+        if x.is_cuda:
+            torch.cuda.manual_seed(derive_seed(seed, "pretrain", "dropout"))
         for indices in batches:
             loss = cross_entropy(model(x[indices]), y[indices])
             optimizer.zero_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, final
 
 import torch
@@ -59,7 +59,8 @@ class MetricOpt(Method):
             diagnostics |= _described("next", quality(learned.value(seen.observations[0])[0], seen.observations[1]))
             parts.append(seen)
             learned = learn(Trajectories.stack(parts), config, seed=own)
-        return self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
+        proposal = self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
+        return replace(proposal, value=learned.value)
 
     def _meta_calls(self, problem: Problem) -> int:
         config = self.config
