@@ -85,7 +85,7 @@ def measure() -> list[Figure]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     tabular = alternate(*tabular_sides(), repeats=200, warmup=20)
-    images = alternate(*image_sides(), repeats=30, warmup=2)
+    images = alternate(*image_sides(), repeats=120, warmup=3)
     return [
         Figure("guided step / loss step, tabular MLP, d = 16, batch 512", tabular, "x", bound=1.20),
         Figure("guided step / loss step, 3-conv net, d = 128, batch 128", images, "x", bound=1.05),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from metricopt._errors import ConfigError
-from metricopt.search.subspace import covariance, perturbations, span
+from metricopt.search.subspace import covariance, perturbations, perturbations_of_one, span
 
 
 def stream(seed: int = 0) -> torch.Generator:
@@ -109,6 +109,17 @@ def test_samples_of_a_full_subspace_do_not_depend_on_the_way_they_are_made() -> 
     basis, _ = span(past)
     general = perturbations(type(span(past))(basis, [3, 3]), 4, 0.01, generator=stream(4))
     assert torch.allclose(quick, general, atol=1e-7)
+
+
+@pytest.mark.parametrize(("k", "d"), [(0, 4), (1, 4), (3, 4), (5, 4)])
+@pytest.mark.parametrize("parallel", [False, True])
+def test_one_run_gets_the_samples_of_a_population_of_one(k: int, d: int, parallel: bool) -> None:
+    past = torch.randn(k, d, generator=stream(6))
+    if parallel:
+        past = past[:1].expand(k, d)
+    alone = perturbations_of_one(past, 5, 0.01, generator=stream(7))
+    together = perturbations(span(past[None]), 5, 0.01, generator=stream(7))[0]
+    assert torch.allclose(alone, together, atol=1e-7)
 
 
 def test_the_expected_length_of_a_perturbation_is_s_whatever_d() -> None:

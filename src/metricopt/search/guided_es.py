@@ -11,8 +11,7 @@ from torch import Tensor
 from .._checks import at_least, positive
 from .._errors import ConfigError
 from .source import GradientSource, SearchState
-from .subspace import _is_independent as is_independent
-from .subspace import perturbations, span
+from .subspace import perturbations, perturbations_of_one, span
 from .value_source import Value
 
 
@@ -73,14 +72,7 @@ class GuidedES(GradientSource):
 def _one_run(
     value: Value, past: Tensor, phi: Tensor, pairs: int, variance: float, weight: float, generator: torch.Generator
 ) -> Tensor:
-    k, d = past.shape
-    if 0 < k <= d:
-        basis, triangle = torch.linalg.qr(past.T)
-        if is_independent(triangle.tolist()):
-            everywhere = torch.randn(pairs, d, generator=generator, dtype=past.dtype, device=past.device)
-            inside = torch.randn(pairs, k, generator=generator, dtype=past.dtype, device=past.device)
-            deltas = torch.addmm(
-                everywhere, inside, basis.T, beta=(variance / (2 * d)) ** 0.5, alpha=(variance / (2 * k)) ** 0.5
-            )
+    """The same with matrices for one run `(1, d)`: a plug-in step is short, and stacks of one matrix are slower."""
+    deltas = perturbations_of_one(past, pairs, variance, generator=generator)
     plus, minus = value(torch.cat([deltas, -deltas]).add_(phi)).to(phi.dtype).split(pairs)
     return torch.addmm(phi, (minus - plus).unsqueeze(0), deltas, beta=0, alpha=weight)

@@ -84,6 +84,19 @@ def perturbations(space: Subspace, count: int, variance: float, *, generator: to
     return scales[:, :1, None] * everywhere + scales[:, 1:, None] * (inside @ basis.mT)
 
 
+def perturbations_of_one(past: Tensor, count: int, variance: float, *, generator: torch.Generator) -> Tensor:
+    """`perturbations` over the span of the past gradients of one run, `(k, d)` to `(count, d)`: the same numbers."""
+    k, d = past.shape
+    if 0 < k <= d:
+        basis, triangle = torch.linalg.qr(past.T)
+        if _is_independent(triangle.tolist()):
+            everywhere = torch.randn(count, d, generator=generator, dtype=past.dtype, device=past.device)
+            inside = torch.randn(count, k, generator=generator, dtype=past.dtype, device=past.device)
+            iso, sub = (variance / (2 * d)) ** 0.5, (variance / (2 * k)) ** 0.5
+            return torch.addmm(everywhere, inside, basis.T, beta=iso, alpha=sub)
+    return perturbations(span(past.unsqueeze(0)), count, variance, generator=generator)[0]
+
+
 def covariance(space: Subspace) -> Tensor:
     """Sigma of Eq. 3 as a matrix `(n, d, d)`; for tests and plots, the search never builds it."""
     basis = space.basis
