@@ -12,7 +12,7 @@ from torch import nn
 from torchmetrics import classification as tmc
 from torchmetrics.functional import classification as tmf
 
-from metricopt._errors import ConfigError
+from metricopt._errors import ConfigError, MetricError
 from metricopt.metrics import as_metric, from_function, from_model_function, get_metric
 
 SCORES, TARGETS = torch.tensor([2.0, -1.0, 0.5, -0.5]), torch.tensor([1, 0, 0, 1])
@@ -94,3 +94,15 @@ def test_what_cannot_become_a_metric(thing, given, message):
 def test_unknown_kind_of_arrays():
     with pytest.raises(ConfigError, match="arrays must be one of torch, numpy; got 'jax'"):
         from_function(share_wrong, higher_is_better=False, arrays="jax")
+
+
+def test_a_numpy_metric_cannot_write_into_the_targets() -> None:
+    def rude(scores: object, targets: np.ndarray) -> float:
+        targets[targets == 0] = -1
+        return 0.5
+
+    metric = from_function(rude, higher_is_better=True, arrays="numpy")
+    targets = torch.tensor([0.0, 1.0])
+    with pytest.raises(MetricError, match="read-only"):
+        metric(torch.tensor([0.1, 0.2]), targets)
+    assert targets.tolist() == [0.0, 1.0]
