@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._errors import MetricOptError
     from .adapters import AdaptedModel, ConditionalNorm, Film, InputBias, LoRA, OutputShift, attach
     from .losses import get_loss
+    from .methods import MetricOpt
     from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
     from .problem import Problem
     from .search import Guide, GuidedES, LossOnly, ValueGradient, finetune
@@ -39,6 +40,7 @@ _FACE: dict[str, str] = {
     "from_sklearn": ".metrics",
     "from_torchmetrics": ".metrics",
     "get_metric": ".metrics",
+    "MetricOpt": ".methods",
     "Problem": ".problem",
     "Guide": ".search",
     "GuidedES": ".search",
@@ -60,6 +62,7 @@ __all__ = [
     "LoRA",
     "LossOnly",
     "Metric",
+    "MetricOpt",
     "MetricOptError",
     "OutputShift",
     "Problem",
