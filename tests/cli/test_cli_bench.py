@@ -166,3 +166,20 @@ def test_the_program_runs_as_installed(tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from metricopt.cli import main; main()"]
     done = subprocess.run([*program, "--version"], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.startswith("metricopt ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--out", "no/such/folder/rows.jsonl"], "cannot write no/such/folder/rows.jsonl"),
+        (["--out", "."], "cannot write ."),
+        (["--markdown", "no/such/folder/table.md"], "folder that exists"),
+        (["--workers", "-1"], "0, which runs in this process"),
+        (["--metrics", "recall_at_k"], "recall_at_k"),
+    ],
+)
+def test_what_would_fail_in_the_end_fails_before_anything_runs(arguments: list[str], complaint: str) -> None:
+    result = invoke("--preset", "smoke", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

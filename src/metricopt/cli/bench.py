@@ -62,6 +62,7 @@ def table3(
         calls=calls,
         against=_names(against),
     )
+    _check(spec, files=(out, markdown, write), workers=workers)
     store = ResultStore(out if out is not None else Path(f"table3-{preset}.jsonl"))
     failures = _run(spec, store.path, workers) if run else []
     table = make_table(spec, store.rows())
@@ -70,6 +71,23 @@ def table3(
     if failures:
         _report(failures, store.path)
         raise typer.Exit(1)
+
+
+def _check(spec: TableSpec, *, files: tuple[Path | None, ...], workers: int | None) -> None:
+    """What would fail after an hour of runs fails now."""
+    from .._errors import ConfigError
+    from ..metrics import get_metric
+
+    for metric in spec.metrics:
+        get_metric(metric)  # one that needs options says so
+    if workers is not None and workers < 0:
+        raise ConfigError(f"--workers must be 0, which runs in this process, or more; got {workers}")
+    for path in files:
+        if path is None:
+            continue
+        folder = path.absolute().parent
+        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ConfigError(f"cannot write {path}: give a file in a folder that exists and can be written to")
 
 
 def _chosen(spec: TableSpec, **options: object) -> TableSpec:
