@@ -147,12 +147,17 @@ def gain_text(gain: Interval | None) -> str:
 
     >>> gain_text(Interval(mean=0.0123, half=0.004, n=10))
     '+1.23 ± 0.40 ▲'
+    >>> gain_text(Interval(mean=0.00001, half=0.000001, n=10))
+    '+0.00 ± 0.00'
     """
     if gain is None:
         return ""
-    mark = {1: f" {BETTER}", -1: f" {WORSE}", 0: ""}[gain.verdict]
+    mean = f"{100 * gain.mean:+.2f}"
+    # A gain that is printed as zero is rounding dust (a shift of float32 scores can make ties), however steady.
+    seen = gain.verdict if float(mean) else 0
+    mark = {1: f" {BETTER}", -1: f" {WORSE}", 0: ""}[seen]
     half = "" if gain.half is None else f" ± {100 * gain.half:.2f}"
-    return f"{100 * gain.mean:+.2f}{half}{mark}"
+    return f"{mean}{half}{mark}"
 
 
 def _ranges(seeds: Sequence[int]) -> str:
