@@ -44,6 +44,8 @@ class Examples:
                 f"inputs and targets must have the same length of at least 1, got {len(self.inputs)} and "
                 f"{len(self.targets)}"
             )
+        if self.targets.dtype == torch.bool:  # losses and class counts need numbers
+            object.__setattr__(self, "targets", self.targets.float())
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -61,7 +63,7 @@ class Problem:
         loss: `(scores, targets) -> scalar`, mean over examples; of tensor operations only, since it runs under
             `torch.func.vmap`.
         metric: what is wanted. It is measured on `val`.
-        train: examples for the loss, or a pair (inputs, targets).
+        train: examples for the loss, or a pair (inputs, targets) of tensors or NumPy arrays.
         val: the search split: examples for the metric, or a pair.
         budget: how many metric calls and seconds may be spent.
         sampler: mini-batches drawn "plain" (uniformly) or class-"balanced" (each class equally often).
@@ -83,6 +85,8 @@ class Problem:
         reach: Tensor | None = None,
     ) -> None:
         one_of("sampler", sampler, ("plain", "balanced"))
+        if not callable(loss):
+            raise ConfigError(f"loss must be a function (scores, targets) -> scalar, got {loss!r}; try get_loss(name)")
         if not isinstance(metric, Metric):
             raise ConfigError(
                 f"metric must be a Metric, got {metric!r}; make one with get_metric(name), "
@@ -347,8 +351,16 @@ def _rows(data: Tensor, indices: Tensor) -> Tensor:
 def _examples(data: Examples | tuple[Tensor, Tensor]) -> Examples:
     if isinstance(data, Examples):
         return data
-    inputs, targets = data
+    inputs, targets = (_tensor(part) for part in data)
     return Examples(inputs=inputs, targets=targets)
+
+
+def _tensor(data: Any) -> Tensor:
+    """A tensor as it is; a NumPy array as a tensor, double precision as single, which is what models have."""
+    if isinstance(data, Tensor):
+        return data
+    tensor = torch.as_tensor(data)
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
 
 
 def default_reach(spec: PhiSpec, sensitivity: Tensor, *, shift: float = 1.0, other: float = 0.3) -> Tensor:

@@ -185,3 +185,35 @@ def test_phis_of_another_length_are_refused_before_anything_is_spent() -> None:
     with pytest.raises(ConfigError, match=f"phi must end in dimension {problem.dim}, got shape"):
         problem.observe(torch.zeros(2, problem.dim + 1))
     assert problem.meter.calls == 0
+
+
+def test_numpy_pairs_and_truth_values_are_data_like_any_other() -> None:
+    plain = tiny_problem(calls=30)
+    inputs, targets = plain.val.inputs, plain.val.targets
+    twin = Problem(
+        plain.adapted,
+        loss=plain.loss,
+        metric=plain.metric,
+        train=(plain.train.inputs.double().numpy(), plain.train.targets.bool().numpy()),
+        val=(inputs.double().numpy(), targets.bool().numpy()),
+        budget=Budget(calls=30),
+        batch_size=plain.batch_size,
+    )
+    phis = torch.stack([plain.start, 0.1 * torch.ones(plain.dim)])
+    assert torch.equal(twin.observe(phis), plain.observe(phis))
+    assert twin.paired_bootstrap(phis[1], phis[0], resamples=3, seed=0).shape == (3,)
+    draws = plain.draws(0, 2)
+    assert torch.equal(twin.loss_and_grad(phis, draws)[1], plain.loss_and_grad(phis, draws)[1])
+
+
+def test_a_loss_that_is_a_name_is_refused_at_once() -> None:
+    plain = tiny_problem(calls=1)
+    with pytest.raises(ConfigError, match=r"loss must be a function .*get_loss"):
+        Problem(
+            plain.adapted,
+            loss="cross_entropy",  # type: ignore[arg-type]
+            metric=plain.metric,
+            train=plain.train,
+            val=plain.val,
+            budget=Budget(calls=1),
+        )
