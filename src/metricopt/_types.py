@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from torch import Tensor
 
 #: What a metric function is handed: raw scores, probabilities, hard labels, or the whole model.
 Reads: TypeAlias = Literal["scores", "probabilities", "labels", "model"]
+
+#: How mini-batches are drawn: uniformly, or each class equally often.
+Sampler: TypeAlias = Literal["plain", "balanced"]
+SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 
 #: A differentiable loss: `(scores, targets) -> scalar`, mean over examples.
 LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,11 +13,9 @@ from ._checks import at_least, one_of, positive
 from ._errors import BudgetExhausted, ConfigError
 from ._phi import PhiSpec
 from ._random import generator as named_generator
-from ._types import LossFunction
+from ._types import SAMPLERS, LossFunction, Sampler
 from .adapters import AdaptedModel
 from .metrics import Budget, Meter, Metric
-
-Sampler = Literal["plain", "balanced"]
 
 #: Scores are computed in blocks of about this many (phi, example) pairs: a block then stays in the cache.
 _BLOCK = 4096
@@ -84,7 +82,7 @@ class Problem:
         batch_size: int = 512,
         reach: Tensor | None = None,
     ) -> None:
-        one_of("sampler", sampler, ("plain", "balanced"))
+        one_of("sampler", sampler, SAMPLERS)
         if not callable(loss):
             raise ConfigError(f"loss must be a function (scores, targets) -> scalar, got {loss!r}; try get_loss(name)")
         if not isinstance(metric, Metric):
@@ -323,10 +321,8 @@ class Problem:
         labels = targets.reshape(count, -1)
         if labels.shape[1] > 1 or (labels != labels.round()).any() or len(labels.unique()) > count // 10:
             return torch.randint(count, (count,), generator=generator)
-        flat = labels[:, 0].long()
-        order, counts = flat.argsort(stable=True), torch.unique(flat, return_counts=True)[1]
-        size = counts.repeat_interleave(counts)
-        begin = (counts.cumsum(0) - counts).repeat_interleave(counts)
+        order, counts, offsets = _by_class(labels[:, 0])
+        size, begin = counts.repeat_interleave(counts), offsets.repeat_interleave(counts)
         return order[begin + (torch.rand(count, generator=generator) * size).long()]
 
     @cached_property
@@ -337,10 +333,14 @@ class Problem:
             raise ConfigError(
                 'sampler="balanced" needs one class per example; use sampler="plain" for multilabel targets'
             )
-        labels = targets.reshape(-1).long()
-        order = labels.argsort(stable=True)
-        counts = torch.unique(labels, return_counts=True)[1]
-        return order, counts, counts.cumsum(0) - counts
+        return _by_class(targets.reshape(-1))
+
+
+def _by_class(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices ordered by class, the number of each class, and where each begins."""
+    labels = labels.long()
+    counts = torch.unique(labels, return_counts=True)[1]
+    return labels.argsort(stable=True), counts, counts.cumsum(0) - counts
 
 
 def _rows(data: Tensor, indices: Tensor) -> Tensor:

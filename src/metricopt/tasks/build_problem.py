@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from .._checks import at_least, one_of
 from .._errors import ConfigError
-from .._types import LossFunction
+from .._types import LossFunction, Sampler
 from ..adapters import InputBias, OutputShift, attach
 from ..adapters.adapter import Adapter
 from ..losses import cross_entropy
 from ..metrics import Budget, Metric
-from ..problem import Examples, Problem, Sampler
+from ..problem import Examples, Problem
 from .tabular import ADAPTERS, Materials
 
 

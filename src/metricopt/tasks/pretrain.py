@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from .._checks import at_least, one_of, positive
 from .._errors import ConfigError, DataError
 from .._random import derive_seed, generator
+from .._types import SAMPLERS
 from ..losses import cross_entropy
-
-#: How mini-batches are drawn: as the rows come, or half of each class.
-SAMPLERS = ("plain", "balanced")
 
 
 @dataclass(frozen=True, kw_only=True)

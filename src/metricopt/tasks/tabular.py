@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from .._checks import at_least, one_of
 from .._random import generator
+from .._types import SAMPLERS
 from .datasets import DATASETS, Dataset, load_dataset
 from .disk_cache import Settings
 from .mlp import mlp
-from .pretrain import SAMPLERS, Pretraining, pretrain
+from .pretrain import Pretraining, pretrain
 from .pretrained import PRETRAINING_VERSION, load_or_train
 from .split import split
 
