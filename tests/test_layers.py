@@ -20,12 +20,14 @@ LAYERS = {
         0,
     ),
     **dict.fromkeys(("adapters", "metrics", "losses", "runtime"), 1),
-    "problem": 2,
+    **dict.fromkeys(("problem", "tabular"), 2),
     **dict.fromkeys(("value", "search"), 3),
     **dict.fromkeys(("methods", "tasks"), 4),
-    "bench": 5,
-    "cli": 6,
-    "__main__": 7,
+    **dict.fromkeys(("bench", "report"), 5),
+    "optimize": 6,
+    "integrations": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 
 #: The words of the language may use each other; everywhere else siblings are strangers.
@@ -183,7 +185,7 @@ def test_the_table_is_the_one_of_the_architecture_page() -> None:
         (
             "losses/a.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cli import main",
-            "losses (L1) imports up: metricopt.cli.main (L6)",
+            "losses (L1) imports up: metricopt.cli.main (L8)",
         ),
         ("losses/deep/a.py", "from ...search import guide", "losses (L1) imports up: metricopt.search.guide (L3)"),
         ("losses/a.py", "from .. import value", "losses (L1) imports up: metricopt.value (L3)"),
