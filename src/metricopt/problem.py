@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -67,6 +69,8 @@ class Problem:
         sampler: mini-batches drawn "plain" (uniformly) or class-"balanced" (each class equally often).
         batch_size: examples in a mini-batch.
         reach: `(d,)`, how far each coordinate of phi is explored; default: `default_reach`.
+        on_observation: called with (phi, raw value) after every observation, in order.
+        clock: what the budget's seconds are read from.
     """
 
     def __init__(
@@ -81,6 +85,8 @@ class Problem:
         sampler: Sampler = "plain",
         batch_size: int = 512,
         reach: Tensor | None = None,
+        on_observation: Callable[[Tensor, float], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         one_of("sampler", sampler, SAMPLERS)
         if not callable(loss):
@@ -97,7 +103,9 @@ class Problem:
         self.val = _examples(val)
         self.sampler = sampler
         self.batch_size = at_least("batch_size", batch_size, 1)
-        self.meter: Meter = budget.start()
+        self.meter: Meter = budget.start(clock)
+        self._clock = clock
+        self._on_observation = on_observation
         self._phis: list[Tensor] = []
         self._utilities: list[float] = []
         self._reach = reach
@@ -106,8 +114,8 @@ class Problem:
             if not bool((reach.isfinite() & (reach > 0)).all()):
                 raise ConfigError("every coordinate of reach must be positive and finite; phi / reach is searched")
 
-    def again(self, *, budget: Budget, metric: Metric | None = None) -> Problem:
-        """The same model, data and loss with a fresh budget, no observations, and perhaps another metric.
+    def again(self, *, budget: Budget, metric: Metric | None = None, loss: LossFunction | None = None) -> Problem:
+        """The same model and data with a fresh budget, no observations, and perhaps another metric or loss.
 
         What depends on model and data alone (features, sensitivity) is computed once, here at the latest, and
         shared. The budget's clock starts after that, so every run on one model pays the same.
@@ -115,7 +123,7 @@ class Problem:
         fixed = {name: getattr(self, name) for name in ("_train_features", "_val_features", "sensitivity")}
         twin = Problem(
             self.adapted,
-            loss=self.loss,
+            loss=self.loss if loss is None else loss,
             metric=self.metric if metric is None else metric,
             train=self.train,
             val=self.val,
@@ -123,6 +131,8 @@ class Problem:
             sampler=self.sampler,
             batch_size=self.batch_size,
             reach=self._reach,
+            on_observation=self._on_observation,
+            clock=self._clock,
         )
         vars(twin).update(fixed)
         return twin
@@ -223,7 +233,7 @@ class Problem:
                 if outputs is None:
                     raw = self.metric.measure_model(self.adapted.merged(phi))
                 else:
-                    raw = self.metric(outputs[i], self.val.targets)
+                    raw = self._ask(outputs[i])
                 utilities.append(self._record(phi, raw))
         return torch.tensor(utilities, dtype=torch.float64)
 
@@ -233,7 +243,7 @@ class Problem:
         It saves the forward pass where a method knows the scores, as threshold tuning does.
         """
         self.meter.spend(1)
-        return self._record(phi, self.metric(outputs, self.val.targets))
+        return self._record(phi, self._ask(outputs))
 
     def paired_bootstrap(self, phi: Tensor, reference: Tensor, *, resamples: int, seed: int) -> Tensor:
         """How much the gain of `phi` over `reference` varies with the finite search split.
@@ -272,12 +282,23 @@ class Problem:
 
     def _resampled(self, scores: Tensor, chosen: Tensor) -> float:
         self.meter.spend(1)
-        return self.metric.utility(self.metric(scores[chosen], self.val.targets[chosen]))
+        return self.metric.utility(self._ask(scores, chosen))
+
+    def _ask(self, scores: Tensor, chosen: Tensor | None = None) -> float:
+        """The metric always sees the CPU: what users write there often goes through NumPy."""
+        scores, targets = scores.cpu(), self._val_targets
+        return self.metric(scores, targets) if chosen is None else self.metric(scores[chosen], targets[chosen])
+
+    @cached_property
+    def _val_targets(self) -> Tensor:
+        return self.val.targets.cpu()
 
     def _record(self, phi: Tensor, raw: float) -> float:
         utility = self.metric.utility(raw)
         self._phis.append(phi.detach().clone())
         self._utilities.append(utility)
+        if self._on_observation is not None:
+            self._on_observation(phi, raw)
         return utility
 
     @cached_property
@@ -317,7 +338,7 @@ class Problem:
 
     def _resample(self, generator: torch.Generator) -> Tensor:
         """Indices of the search split drawn with replacement; within each class where there are few classes."""
-        targets, count = self.val.targets, len(self.val)
+        targets, count = self._val_targets, len(self.val)
         labels = targets.reshape(count, -1)
         if labels.shape[1] > 1 or (labels != labels.round()).any() or len(labels.unique()) > count // 10:
             return torch.randint(count, (count,), generator=generator)
@@ -338,14 +359,14 @@ class Problem:
 
 def _by_class(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Indices ordered by class, the number of each class, and where each begins."""
-    labels = labels.long()
+    labels = labels.cpu().long()
     counts = torch.unique(labels, return_counts=True)[1]
     return labels.argsort(stable=True), counts, counts.cumsum(0) - counts
 
 
 def _rows(data: Tensor, indices: Tensor) -> Tensor:
     """`data[indices]`, several times faster: `index_select` copies whole rows."""
-    return data.index_select(0, indices.reshape(-1)).reshape(*indices.shape, *data.shape[1:])
+    return data.index_select(0, indices.reshape(-1).to(data.device)).reshape(*indices.shape, *data.shape[1:])
 
 
 def _examples(data: Examples | tuple[Tensor, Tensor]) -> Examples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .as_trained import AsTrained
 from .cma_es import CmaEs
 from .loss_finetune import LossFinetune
-from .method import Method, MethodCard, Proposal, Result
+from .method import Method, MethodCard, Proposal, Result, Trace
 from .metric_opt import PAPER_LITERAL, MetricOpt, MetricOptConfig
 from .random_search import RandomSearch
 from .registry import METHODS, MethodEntry
@@ -27,5 +27,6 @@ __all__ = [
     "RandomSearch",
     "Result",
     "ThresholdTuning",
+    "Trace",
     "TrustRegionBO",
 ]

@@ -15,7 +15,7 @@ from .._errors import BudgetExhausted, ConfigError
 from ..metrics import Budget
 from ..problem import Problem
 from ..runtime import one_thread
-from ..value import ValueFunction
+from ..value import Trajectories, ValueFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,19 @@ class MethodCard:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trace:
+    """What a method that learns saw on its way, for those who want to look.
+
+    Args:
+        trajectories: the runs with their sparse observations, in lock-step.
+        forecasts: `(k, 3)`: predicted utility, spread of the prediction, utility observed afterwards.
+    """
+
+    trajectories: Trajectories
+    forecasts: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a method proposes, and what it spent.
 
@@ -48,6 +61,7 @@ class Result:
         phis, utilities: every observation in order, `(m, d)` and `(m,)`: the anytime curve is their running best.
         diagnostics: plain numbers worth a column, for example the held-out quality of the value function.
         value: the value function that was learned, if one was; `value.save(path)` keeps it.
+        trace: what it was learned from.
     """
 
     phi: Tensor
@@ -58,6 +72,7 @@ class Result:
     utilities: Tensor
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     value: ValueFunction | None = field(default=None, repr=False)
+    trace: Trace | None = field(default=None, repr=False)
 
     @property
     def anytime(self) -> Tensor:
@@ -94,6 +109,7 @@ class Method(ABC):
             utilities=problem.observations[1],
             diagnostics=dict(search.diagnostics),
             value=search.value,
+            trace=search.trace,
         )
 
     @abstractmethod
@@ -109,6 +125,7 @@ class Proposal:
     utility: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     value: ValueFunction | None = None
+    trace: Trace | None = None
 
 
 def best_observed(problem: Problem, diagnostics: Mapping[str, float] | None = None) -> Proposal:

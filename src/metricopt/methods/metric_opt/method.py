@@ -13,7 +13,7 @@ from ..._random import derive_seed
 from ..._random import generator as named_generator
 from ...problem import Problem
 from ...value import Quality, Trajectories, ValueFunction, quality
-from ..method import Method, MethodCard, Proposal, best_observed, observe_within_budget
+from ..method import Method, MethodCard, Proposal, Trace, best_observed, observe_within_budget
 from .collect import collect, observation_times, observe_runs
 from .config import MetricOptConfig
 from .learn import Learned, learn
@@ -47,6 +47,7 @@ class MetricOpt(Method):
             return best_observed(problem)
         learned = learn(parts[0], config, seed=seed)
         diagnostics = _described("fit", learned.quality)
+        forecasts = [torch.zeros(0, 3)]
         for round_ in range(config.rounds):
             calls = max(_calls_left(problem) - self._kept_calls(problem), 0) // (config.rounds - round_)
             if calls == 0:
@@ -56,11 +57,13 @@ class MetricOpt(Method):
             path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=own)
             times = _late_times(runs, calls // runs, config.steps, seed=own)
             seen = observe_runs(problem, path, times)
-            diagnostics |= _described("next", quality(learned.value(seen.observations[0])[0], seen.observations[1]))
+            forecasts.append(_forecast(learned.value, seen))
+            diagnostics |= _described("next", quality(forecasts[-1][:, 0], forecasts[-1][:, 2]))
             parts.append(seen)
             learned = learn(Trajectories.stack(parts), config, seed=own)
         proposal = self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
-        return replace(proposal, value=learned.value)
+        trace = Trace(trajectories=Trajectories.stack(parts), forecasts=torch.cat(forecasts))
+        return replace(proposal, value=learned.value, trace=trace)
 
     def _meta_calls(self, problem: Problem) -> int:
         config = self.config
@@ -116,6 +119,13 @@ def _calls_left(problem: Problem) -> int:
 
 #: More calls than anyone has: what is affordable of it is what is left.
 _ALL = 1 << 40
+
+
+@torch.no_grad()
+def _forecast(value: ValueFunction, seen: Trajectories) -> Tensor:
+    """`(k, 3)`: what the value function expected of phis before it learned from them, its spread, and what came."""
+    phis, utilities = seen.observations
+    return torch.stack([value(phis)[0].double(), value.spread(phis).double(), utilities.double()], dim=1)
 
 
 @torch.no_grad()
