@@ -13,69 +13,73 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ._errors import MetricOptError
-    from .adapters import AdaptedModel, ConditionalNorm, Film, InputBias, LoRA, OutputShift, attach
+    from .adapters import Film, InputBias, LoRA, OutputShift, attach
+    from .integrations.sklearn import MetricOptClassifier, MetricOptRegressor
+    from .job import Outcome, learn_value, load, optimize
     from .losses import get_loss
     from .methods import MetricOpt
     from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
     from .problem import Problem
-    from .search import Guide, GuidedES, LossOnly, ValueGradient, finetune
-    from .value import Trajectories, ValueFunction
+    from .search import Guide, GuidedES
+    from .value import LearnedValue, ValueFunction
 
 __version__ = "0.1.0"
 
 #: Public name -> module that holds it. At most 25: everything else stays under its own module.
 _FACE: dict[str, str] = {
-    "MetricOptError": "._errors",
-    "AdaptedModel": ".adapters",
-    "ConditionalNorm": ".adapters",
+    "optimize": ".job",
+    "load": ".job",
+    "learn_value": ".job",
+    "Outcome": ".job",
+    "MetricOptClassifier": ".integrations.sklearn",
+    "MetricOptRegressor": ".integrations.sklearn",
+    "Metric": ".metrics",
+    "Budget": ".metrics",
+    "as_metric": ".metrics",
+    "get_metric": ".metrics",
+    "from_sklearn": ".metrics",
+    "from_torchmetrics": ".metrics",
+    "get_loss": ".losses",
+    "attach": ".adapters",
     "Film": ".adapters",
     "InputBias": ".adapters",
     "LoRA": ".adapters",
     "OutputShift": ".adapters",
-    "attach": ".adapters",
-    "get_loss": ".losses",
-    "Budget": ".metrics",
-    "Metric": ".metrics",
-    "as_metric": ".metrics",
-    "from_sklearn": ".metrics",
-    "from_torchmetrics": ".metrics",
-    "get_metric": ".metrics",
-    "MetricOpt": ".methods",
     "Problem": ".problem",
+    "MetricOpt": ".methods",
     "Guide": ".search",
     "GuidedES": ".search",
-    "LossOnly": ".search",
-    "ValueGradient": ".search",
-    "finetune": ".search",
-    "Trajectories": ".value",
+    "LearnedValue": ".value",
     "ValueFunction": ".value",
+    "MetricOptError": "._errors",
 }
 
 __all__ = [
-    "AdaptedModel",
     "Budget",
-    "ConditionalNorm",
     "Film",
     "Guide",
     "GuidedES",
     "InputBias",
+    "LearnedValue",
     "LoRA",
-    "LossOnly",
     "Metric",
     "MetricOpt",
+    "MetricOptClassifier",
     "MetricOptError",
+    "MetricOptRegressor",
+    "Outcome",
     "OutputShift",
     "Problem",
-    "Trajectories",
     "ValueFunction",
-    "ValueGradient",
     "as_metric",
     "attach",
-    "finetune",
     "from_sklearn",
     "from_torchmetrics",
     "get_loss",
     "get_metric",
+    "learn_value",
+    "load",
+    "optimize",
 ]
 
 

@@ -38,6 +38,10 @@ class CheckpointError(MetricOptError):
     """A saved file is missing, damaged, or not what its name says."""
 
 
+class RunLocked(MetricOptError):
+    """Another process holds the run folder."""
+
+
 class JobFailed(MetricOptError):
     """A job raised, or the worker that ran it died; the message holds the job's traceback."""
 

@@ -6,7 +6,7 @@ from .as_trained import AsTrained
 from .cma_es import CmaEs
 from .loss_finetune import LossFinetune
 from .method import Method, MethodCard, Proposal, Result, Trace
-from .metric_opt import PAPER_LITERAL, MetricOpt, MetricOptConfig
+from .metric_opt import PAPER_LITERAL, MetricOpt, MetricOptConfig, Transfer
 from .random_search import RandomSearch
 from .registry import METHODS, MethodEntry
 from .threshold import ThresholdTuning
@@ -28,5 +28,6 @@ __all__ = [
     "Result",
     "ThresholdTuning",
     "Trace",
+    "Transfer",
     "TrustRegionBO",
 ]

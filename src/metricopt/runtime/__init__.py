@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from .answers import Answers
 from .atomic_file import write_atomically
 from .checkpoint import check_template, read_settings, read_tensors, write_tensors
 from .environment import describe_environment
 from .executors import Executor, Outcome, ProcessExecutor, SerialExecutor
 from .progress import Advance, progress
+from .run_folder import RunFolder, read_identity
 from .store import ResultStore, RunKey
 from .threads import one_thread
 
 __all__ = [
     "Advance",
+    "Answers",
     "Executor",
     "Outcome",
     "ProcessExecutor",
     "ResultStore",
+    "RunFolder",
     "RunKey",
     "SerialExecutor",
     "check_template",
     "describe_environment",
     "one_thread",
     "progress",
+    "read_identity",
     "read_settings",
     "read_tensors",
     "write_atomically",

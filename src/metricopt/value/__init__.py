@@ -3,6 +3,7 @@
 from .fit import FitConfig, FitReport, fit, fit_points
 from .frozen import FrozenValue
 from .gaussian_process import Hyperparameters, Interpolation, interpolate
+from .learned import LearnedValue
 from .network import ValueFunction
 from .quality import Quality, quality
 from .reptile import PAPER_REPTILE, ReptileConfig, ReptileReport, reptile
@@ -15,6 +16,7 @@ __all__ = [
     "FrozenValue",
     "Hyperparameters",
     "Interpolation",
+    "LearnedValue",
     "Quality",
     "ReptileConfig",
     "ReptileReport",

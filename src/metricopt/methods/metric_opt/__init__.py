@@ -5,5 +5,6 @@ from __future__ import annotations
 from .config import MetricOptConfig
 from .method import MetricOpt
 from .presets import PAPER_LITERAL
+from .transfer import Transfer
 
-__all__ = ["PAPER_LITERAL", "MetricOpt", "MetricOptConfig"]
+__all__ = ["PAPER_LITERAL", "MetricOpt", "MetricOptConfig", "Transfer"]

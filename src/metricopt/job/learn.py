@@ -1,0 +1,76 @@
+"""`metricopt.learn_value`: learn on one model what moves the metric, use it on the next."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._types import LossFunction, Reads, Sampler
+from ..methods import MetricOpt, MetricOptConfig
+from ..metrics import Budget, as_metric
+from ..problem import Problem
+from ..value import LearnedValue
+from .adaptation import Adapters, adapt
+from .examples import gather
+from .request import resolved_device, resolved_loss
+
+
+def learn_value(
+    model: nn.Module,
+    *,
+    metric: Any,
+    train: Any,
+    val: Any,
+    loss: str | LossFunction = "cross_entropy",
+    higher_is_better: bool | None = None,
+    bounds: tuple[float, float] | None = None,
+    reads: Reads | None = None,
+    calls: int = 500,
+    adapters: Adapters = "auto",
+    dim: int = 16,
+    sampler: Sampler = "plain",
+    batch_size: int = 512,
+    config: MetricOptConfig | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+) -> LearnedValue:
+    """Learn phi -> metric on `model` with `calls` metric calls on all of `val`; the model stays as it is.
+
+    The result is saved by `.save(folder)`, refined by `.adapt(phis, utilities)`, and used by
+    `optimize(next_model, ..., value=...)`, which must have the same architecture and the same adapters.
+
+    Args: as for `optimize`; `config` of the MetricOpt run that it is.
+
+    >>> x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+    >>> y = (x[:, 0] > 0.6).float()
+    >>> learned = learn_value(nn.Linear(3, 1), metric="f1", train=(x, y), val=(x, y), calls=80)
+    >>> learned.metric, len(learned) > 40
+    ('f1', True)
+    """
+    wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
+    examples, seen = gather(train, "train"), gather(val, "val")
+    target = resolved_device(device, model)
+    twin = copy.deepcopy(model).to(target).eval()
+    problem = Problem(
+        adapt(twin, adapters, dim=dim, probe=seen.inputs[:8].to(target)),
+        loss=resolved_loss(loss),
+        metric=wanted,
+        train=(examples.inputs.to(target), examples.targets.to(target)),
+        val=(seen.inputs.to(target), seen.targets.to(target)),
+        budget=Budget(calls=calls),
+        sampler=sampler,
+        batch_size=min(batch_size, len(examples)),
+    )
+    method = MetricOpt() if config is None else MetricOpt(config=config)
+    result = method.run(problem, seed=seed)
+    assert result.value is not None
+    return LearnedValue(
+        function=result.value,
+        phis=result.phis,
+        utilities=result.utilities,
+        metric=wanted.name,
+        diagnostics=dict(result.diagnostics),
+    )

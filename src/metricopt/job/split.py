@@ -1,0 +1,65 @@
+"""Validation data in two: a part that the search sees, and a part that decides whether its result is accepted."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .._checks import fraction
+from .._errors import ConfigError
+from .._random import generator
+from ..problem import Examples
+
+#: Fewer examples than this decide nothing.
+SMALLEST_PART = 10
+
+
+def search_and_acceptance(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Split at random, class by class where targets are few classes.
+
+    Args:
+        examples: the validation data.
+        share: of the acceptance part, in (0, 1).
+        seed: of the split.
+
+    >>> whole = Examples(inputs=torch.arange(100.0)[:, None], targets=torch.arange(100) % 2)
+    >>> [int(part.targets.sum()) for part in search_and_acceptance(whole, share=0.4, seed=0)]
+    [30, 20]
+    """
+    if not 0.0 < fraction("acceptance", share) < 1.0:
+        raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {share}; 0.4 is the default")
+    if len(examples) < 2 * SMALLEST_PART:
+        raise ConfigError(
+            f"val holds {len(examples)} examples, too few to split into a part for the search and a part for the "
+            f"acceptance test; give at least {2 * SMALLEST_PART}, or acceptance=(inputs, targets), or verify=False"
+        )
+    taken = _stratified(examples.targets, share, seed)
+    return _part(examples, ~taken), _part(examples, taken)
+
+
+def _stratified(targets: Tensor, share: float, seed: int) -> Tensor:
+    """`(N,)` booleans: who belongs to the acceptance part. Within each class the share is met to half an example."""
+    count = len(targets)
+    order = torch.randperm(count, generator=generator(seed, "acceptance"))
+    labels = few_classes(targets)
+    if labels is not None:
+        order = order[labels[order].argsort(stable=True)]
+    # Walking through the classes one after the other, every 1 / share-th example is taken.
+    steps = torch.floor((torch.arange(count + 1, dtype=torch.float64) * share) + 0.5)
+    taken = torch.zeros(count, dtype=torch.bool)
+    taken[order[steps[1:] > steps[:-1]]] = True
+    return taken
+
+
+def few_classes(targets: Tensor) -> Tensor | None:
+    """Labels `(N,)` on the CPU where targets are one class of few; None for multilabel, instances and real numbers."""
+    labels = targets.detach().cpu().reshape(len(targets), -1)
+    if labels.shape[1] != 1 or bool((labels != labels.round()).any()):
+        return None
+    labels = labels[:, 0].long()
+    return labels if len(labels.unique()) <= max(len(labels) // 10, 2) else None
+
+
+def _part(examples: Examples, chosen: Tensor) -> Examples:
+    where = chosen.nonzero()[:, 0].to(examples.inputs.device)
+    return Examples(inputs=examples.inputs[where], targets=examples.targets[where.to(examples.targets.device)])

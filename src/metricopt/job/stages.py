@@ -1,0 +1,150 @@
+"""What a search tries, in which order, and with which share of the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from .._errors import ConfigError
+from .._scores import score_kind
+from .._types import LossFunction
+from ..losses import LossEntry, for_metric
+from ..methods import METHODS, LossFinetune, Method, MetricOpt, Result, ThresholdTuning
+from ..metrics import Budget
+from ..problem import Problem
+
+MethodLike: TypeAlias = Literal["auto"] | str | Method | Sequence[str | Method]
+
+#: Under this many calls a value function has too little to learn from.
+_LEAST_TO_LEARN = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One stage before it runs.
+
+    Args:
+        name, title: what to call it.
+        method: what runs.
+        share: of the metric calls and seconds of the search.
+        loss: the loss that it follows, where that is not the user's.
+    """
+
+    name: str
+    title: str
+    method: Method
+    share: float
+    loss: LossFunction | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What one stage proposed.
+
+    Args:
+        name, title: of the stage.
+        result: what its method returned; its utilities are of the search part.
+        value: the metric of its proposal on the search part, None where the method has no opinion.
+    """
+
+    name: str
+    title: str
+    result: Result
+    value: float | None
+
+
+def plan(problem: Problem, method: MethodLike, *, calls: int | None) -> list[Plan]:
+    """The stages of a search: one for each method named, or for "auto" what fits the problem and the budget.
+
+    "auto" tunes the shift of the scores where a label is decided by them, follows the losses that are aimed at the
+    metric where there are any, and gives the rest to MetricOpt.
+
+    Args:
+        problem: what is to be improved.
+        method: "auto", a name in `METHODS`, a `Method`, or several.
+        calls: metric calls of the whole search, None for no limit.
+    """
+    if isinstance(method, str) and method == "auto":
+        return _automatic(problem, calls)
+    several: Sequence[str | Method] = [method] if isinstance(method, str | Method) else list(method)
+    if not several:
+        raise ConfigError('method must name at least one method, got an empty list; "auto" chooses')
+    return [_named(one, 1 / len(several)) for one in several]
+
+
+def _named(method: str | Method, share: float) -> Plan:
+    if isinstance(method, Method):
+        return Plan(name=type(method).__name__, title=method.card.title, method=method, share=share)
+    entry = METHODS[method]
+    return Plan(name=method, title=entry.card.title, method=entry.method, share=share)
+
+
+def _automatic(problem: Problem, calls: int | None) -> list[Plan]:
+    stages = []
+    if decides_by_shift(problem):
+        share = 0.25 if calls is None or calls >= _LEAST_TO_LEARN else 1.0
+        stages.append(Plan(name="threshold", title="tuned threshold", method=ThresholdTuning(), share=share))
+        if share == 1.0:
+            return stages
+    for entry in _guides(problem)[:1]:
+        stages.append(
+            Plan(
+                name="surrogate",
+                title=f"surrogate loss: {entry.card.name}",
+                method=LossFinetune(),
+                share=0.1,
+                loss=entry.factory(),
+            )
+        )
+    rest = 1.0 - sum(stage.share for stage in stages)
+    return [*stages, Plan(name="metricopt", title="MetricOpt", method=MetricOpt(), share=rest)]
+
+
+def decides_by_shift(problem: Problem) -> bool:
+    """Whether adding a number to a score is all that it takes to change a label, and phi holds that number."""
+    if not any(slot.name.endswith("output_shift.shift") for slot in problem.spec.slots):
+        return False
+    return _kind(problem) is not None
+
+
+def _guides(problem: Problem) -> list[LossEntry]:
+    """Losses aimed at the metric that are defined for targets of this kind and own no state."""
+    kind = _kind(problem)
+    return [entry for entry in for_metric(problem.metric) if kind in entry.card.targets and not entry.card.stateful]
+
+
+def _kind(problem: Problem) -> str | None:
+    """Binary, multiclass or multilabel where the targets are labels of that kind, else None: real numbers, ranks."""
+    targets = problem.val.targets
+    scores = problem.outputs(problem.start[None])[0]
+    try:
+        kind = score_kind(scores, targets)
+    except ConfigError:
+        return None
+    return kind if _are_labels(targets, 2 if kind != "multiclass" else scores.shape[1]) else None
+
+
+def _are_labels(targets: Tensor, classes: int) -> bool:
+    whole = targets if not targets.is_floating_point() else targets.round()
+    return bool((targets == whole).all() & (targets >= 0).all() & (targets < classes).all())
+
+
+def run_stage(problem: Problem, stage: Plan, *, calls: int | None, seconds: float | None, seed: int) -> Candidate:
+    """Run one stage on its share of the budget."""
+    budget = Budget(
+        calls=None if calls is None else int(calls * stage.share),
+        seconds=None if seconds is None else max(seconds * stage.share, 1e-3),
+    )
+    result = stage.method.run(problem.again(budget=budget, loss=stage.loss), seed=seed)
+    value = None if result.utility is None else problem.metric.raw(result.utility)
+    return Candidate(name=stage.name, title=stage.title, result=result, value=value)
+
+
+def best(candidates: Sequence[Candidate], start: Tensor) -> Candidate | None:
+    """The candidate with the highest utility on the search part; of equals the earliest, which is the simplest."""
+    moved = [one for one in candidates if one.result.utility is not None and not torch.equal(one.result.phi, start)]
+    return max(moved, key=lambda one: one.result.utility or 0.0, default=None)

@@ -1,0 +1,215 @@
+"""From what a run left behind to the story that its report tells: plain numbers in units of the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .._errors import ConfigError
+from .._scores import flatten_binary, score_kind, to_labels
+from ..methods import Result, Trace
+from ..metrics import Metric
+from ..problem import Problem
+from ..report import Confusion, Histogram, Point, Prediction, Run, Stage, Story
+from ..value import Trajectories, ValueFunction, interpolate
+from .acceptance import Verdict
+from .stages import Candidate
+
+#: More runs, points or classes than these make a picture worse, not better.
+_MOST_RUNS, _MOST_POINTS, _MOST_CLASSES = 6, 600, 12
+_BINS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Scores of the examples that the acceptance test was made on, before and after the change."""
+
+    before: Tensor
+    after: Tensor
+    targets: Tensor
+
+
+def tell(
+    problem: Problem,
+    verdict: Verdict,
+    *,
+    candidates: Sequence[Candidate],
+    chosen: Candidate | None,
+    verified: bool,
+    confidence: float,
+    calls: int,
+    seconds: float,
+    facts: Mapping[str, str],
+    scores: Scores | None,
+    class_names: Sequence[str] | None,
+) -> Story:
+    """The story of one run; nothing here asks the metric."""
+    metric = problem.metric
+    teller = next((one.result for one in reversed(candidates) if one.result.trace is not None), None)
+    return Story(
+        title=f"{metric.name}: {'improved' if verdict.accepted else 'the original model stays'}",
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        bounds=metric.bounds,
+        before=verdict.before,
+        after=verdict.after,
+        low=verdict.low,
+        high=verdict.high,
+        confidence=confidence,
+        accepted=verdict.accepted,
+        reason=verdict.reason,
+        verified=verified,
+        calls=calls,
+        seconds=seconds,
+        facts=dict(facts),
+        stages=tuple(_stage(one, metric, one is chosen) for one in candidates),
+        runs=_runs(problem, teller.trace.trajectories) if teller and teller.trace else (),
+        predictions=_predictions(metric, teller.trace) if teller and teller.trace else (),
+        embedding=_embedding(metric, teller) if teller else (),
+        confusion=_confusion(scores, class_names) if scores else None,
+        histogram=_histogram(scores, class_names) if scores else None,
+    )
+
+
+def _stage(candidate: Candidate, metric: Metric, chosen: bool) -> Stage:
+    result = candidate.result
+    return Stage(
+        name=candidate.name,
+        title=candidate.title,
+        value=candidate.value,
+        calls=result.calls,
+        seconds=result.seconds,
+        chosen=chosen,
+        observed=tuple(metric.raw(float(utility)) for utility in result.utilities),
+    )
+
+
+def _runs(problem: Problem, trajectories: Trajectories) -> tuple[Run, ...]:
+    """The run from phi = 0, and the runs that were observed most, the last ones first: they were guided."""
+    seen = trajectories.observed.sum(dim=1)
+    order = sorted(range(trajectories.runs), key=lambda run: (int(seen[run]) > 0, run), reverse=True)
+    from_zero = [run for run in range(trajectories.runs) if bool((trajectories.phis[run, 0] == 0).all())][:1]
+    picked = [*from_zero, *[run for run in order if run not in from_zero]][:_MOST_RUNS]
+    picked = [run for run in picked if int(seen[run]) > 0]
+    if not picked:
+        return ()
+    chosen = trajectories.select(picked)
+    dense = interpolate(chosen)
+    unit = problem.metric.bounds[1] - problem.metric.bounds[0]
+    steps = chosen.steps.tolist()
+    return tuple(
+        Run(
+            steps=tuple(steps),
+            losses=_losses(problem, chosen.phis[i]),
+            mean=tuple(problem.metric.raw(float(u)) for u in dense.mean[i]),
+            std=tuple(float(s) * unit for s in dense.std[i]),
+            seen=tuple(
+                (steps[t], problem.metric.raw(float(chosen.utilities[i, t])))
+                for t in chosen.observed[i].nonzero()[:, 0].tolist()
+            ),
+            label="loss alone, from the trained model" if picked[i] in from_zero else f"run {picked[i] + 1}",
+        )
+        for i in range(len(picked))
+    )
+
+
+def _losses(problem: Problem, phis: Tensor) -> tuple[float, ...] | None:
+    """The training loss on the same examples at every step; free. None where it is not finite everywhere."""
+    indices = problem.draws(0, 1).expand(len(phis), -1)
+    losses = problem.loss_and_grad(phis, indices)[0]
+    return tuple(losses.tolist()) if bool(losses.isfinite().all()) else None
+
+
+def _predictions(metric: Metric, trace: Trace) -> tuple[Prediction, ...]:
+    unit = metric.bounds[1] - metric.bounds[0]
+    return tuple(
+        Prediction(predicted=metric.raw(expected), spread=spread * unit, observed=metric.raw(came))
+        for expected, spread, came in trace.forecasts[-_MOST_POINTS:].double().tolist()
+    )
+
+
+def _embedding(metric: Metric, result: Result) -> tuple[Point, ...]:
+    """The two directions in which the embeddings of the observed phis differ most."""
+    value: ValueFunction | None = result.value
+    if value is None or len(result.utilities) < 3:
+        return ()
+    phis, utilities = result.phis[-_MOST_POINTS:], result.utilities[-_MOST_POINTS:]
+    with torch.no_grad():
+        embedded = value(phis.to(value.head_weight))[1].double()
+    centred = embedded - embedded.mean(dim=0)
+    left, sizes, _ = torch.linalg.svd(centred, full_matrices=False)
+    flat = torch.zeros(len(phis), 2, dtype=torch.float64)
+    kept = min(2, len(sizes))
+    flat[:, :kept] = left[:, :kept] * sizes[:kept]
+    return tuple(
+        Point(x=x, y=y, value=metric.raw(float(utility)))
+        for (x, y), utility in zip(flat.tolist(), utilities, strict=True)
+    )
+
+
+def _kind(scores: Scores) -> str | None:
+    targets = scores.targets
+    if targets.is_floating_point() and bool((targets != targets.round()).any()):
+        return None
+    try:
+        return score_kind(scores.before, targets)
+    except ConfigError:
+        return None
+
+
+def _confusion(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
+    kind = _kind(scores)
+    if kind not in ("binary", "multiclass"):
+        return None
+    classes = 2 if kind == "binary" else scores.before.shape[1]
+    truth = scores.targets.reshape(-1).long()
+    if classes > _MOST_CLASSES or bool((truth < 0).any() | (truth >= classes).any()):
+        return None
+    tables = []
+    for one in (scores.before, scores.after):
+        predicted = to_labels(one, kind).reshape(-1)  # type: ignore[arg-type]
+        counts = torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+        tables.append(tuple(tuple(row) for row in counts.tolist()))
+    return Confusion(labels=_labels(classes, names), before=tables[0], after=tables[1])
+
+
+def _histogram(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
+    if _kind(scores) != "binary":
+        return None
+    before, truth = flatten_binary(scores.before, scores.targets)
+    after = scores.after.reshape(-1)
+    if not bool(((truth == 0) | (truth == 1)).all()) or not bool((before.isfinite() & after.isfinite()).all()):
+        return None
+    both = torch.cat([before, after]).double()
+    low, high = (float(torch.quantile(both, q)) for q in (0.002, 0.998))
+    if not low < high:
+        low, high = low - 1, high + 1
+    edges = torch.linspace(low, high, _BINS + 1, dtype=torch.float64)
+    labels = _labels(2, names)
+
+    def counts(values: Tensor) -> dict[str, tuple[int, ...]]:
+        inside = values.double().clamp(low, high)
+        return {
+            labels[label]: tuple(int(n) for n in torch.histogram(inside[truth == label], edges).hist.tolist())
+            for label in (0, 1)
+        }
+
+    return Histogram(
+        title="Scores on the acceptance part; above zero means the second class",
+        edges=tuple(edges.tolist()),
+        before=counts(before),
+        after=counts(after),
+        threshold_before=0.0,
+        threshold_after=0.0,
+    )
+
+
+def _labels(classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return tuple(f"class {label}" for label in range(classes))
+    if len(names) != classes:
+        raise ConfigError(f"class_names must name the {classes} classes, got {len(names)}: {list(names)[:5]}")
+    return tuple(str(name) for name in names)

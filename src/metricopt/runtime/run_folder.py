@@ -1,0 +1,121 @@
+"""A folder that belongs to one run: who it is, who holds it, and what it has learned so far."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .._errors import CheckpointError, ConfigError, RunLocked
+from .answers import Answers
+from .atomic_file import write_atomically
+from .environment import describe_environment
+
+_KIND, _VERSION = "metricopt run", 1
+_CARD = "run.json"
+_LOCK = ".lock"
+_ANSWERS = "answers.jsonl"
+
+Identity = Mapping[str, str | int | float | bool | None]
+
+
+class RunFolder:
+    """A folder held by this process until it is closed; used as a context.
+
+    Args:
+        path: the folder, made where it is missing.
+        identity: plain values that make the run this run: settings, digests of data and model. A folder that holds
+            a run with other values is refused.
+
+    Raises:
+        RunLocked: another process holds it.
+        ConfigError: it holds another run, or files that are no run at all.
+        CheckpointError: its card cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], identity: Identity) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the run folder {self.path}: {error.strerror}; choose another") from error
+        self._lock = self._hold()
+        try:
+            self._settle(dict(identity))
+            self.answers = Answers(self.path / _ANSWERS)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.answers.close()
+        os.close(self._lock)  # releases the lock, as the death of the process does
+
+    def _hold(self) -> int:
+        try:
+            handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ConfigError(f"cannot write to the run folder {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(handle)
+            raise RunLocked(
+                f"the run folder {self.path} is in use by another process (number {holder}); "
+                "wait for it, stop it, or choose another folder"
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        return handle
+
+    def _settle(self, identity: dict[str, Any]) -> None:
+        """Write the card of a new run, or compare with the one that is there."""
+        card = self.path / _CARD
+        if not card.exists():
+            strangers = sorted(one.name for one in self.path.iterdir() if not one.name.startswith("."))
+            if strangers:
+                raise ConfigError(
+                    f"{self.path} is not empty and holds no run ({', '.join(strangers[:3])}); choose a new folder"
+                )
+            text = {"kind": _KIND, "version": _VERSION, "identity": identity, "environment": describe_environment()}
+            write_atomically(card, json.dumps(text, indent=2).encode() + b"\n")
+            return
+        found = read_identity(self.path)
+        if found != identity:
+            changed = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
+            told = ", ".join(f"{k} was {found.get(k)!r} and is now {identity.get(k)!r}" for k in changed[:4])
+            raise ConfigError(
+                f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun with"
+            )
+
+
+def read_identity(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a run folder says of its run.
+
+    Raises:
+        CheckpointError: there is no card, or it is not one.
+    """
+    card = Path(folder) / _CARD
+    try:
+        found = json.loads(card.read_bytes())
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is not a run folder: it has no {_CARD}. Give the folder of a run.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"cannot read {card}: {error}. Restore it, or begin a new run.") from error
+    identity = found.get("identity") if isinstance(found, dict) else None
+    plain = isinstance(identity, dict) and all(
+        isinstance(v, str | int | float | bool | None) for v in identity.values()
+    )
+    if not plain or (found.get("kind"), found.get("version")) != (_KIND, _VERSION):
+        raise CheckpointError(f"{card} does not describe a run of this version. Restore it, or begin a new run.")
+    return dict(identity or {})
