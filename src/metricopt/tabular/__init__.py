@@ -1,0 +1,26 @@
+"""Tables of mixed columns as tensors, and a network for them."""
+
+from __future__ import annotations
+
+from .class_labels import ClassLabels
+from .encoder import TableEncoder
+from .holdout import holdout
+from .net import TableNet
+from .table_model import TableModel
+from .target_scale import TargetScale
+from .train import Epoch, TableRows, TableTraining, train_table_net
+from .weights import class_weights
+
+__all__ = [
+    "ClassLabels",
+    "Epoch",
+    "TableEncoder",
+    "TableModel",
+    "TableNet",
+    "TableRows",
+    "TableTraining",
+    "TargetScale",
+    "class_weights",
+    "holdout",
+    "train_table_net",
+]
