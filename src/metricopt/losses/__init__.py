@@ -32,4 +32,15 @@ def get_loss(name: str, **options: Any) -> LossFunction:
     return LOSSES[name].factory(**options)
 
 
-__all__ = ["LOSSES", "Card", "LossEntry", "cross_entropy", "get_loss", "soft_f_beta"]
+def for_metric(metric: object) -> list[LossEntry]:
+    """The losses aimed at `metric` (a `Metric` or a name), the most direct first.
+
+    >>> [entry.card.name for entry in for_metric("f1")]
+    ['soft_f_beta']
+    """
+    name = metric if isinstance(metric, str) else str(getattr(metric, "name", ""))
+    aimed = [LOSSES[key] for key in LOSSES if name in LOSSES[key].card.aims_at]
+    return sorted(aimed, key=lambda entry: entry.card.aims_at.index(name))
+
+
+__all__ = ["LOSSES", "Card", "LossEntry", "cross_entropy", "for_metric", "get_loss", "soft_f_beta"]
