@@ -2,6 +2,7 @@
 
 from .as_metric import as_metric
 from .budget import Budget, Meter, MeterState
+from .external import from_command, from_url, metric_from_spec
 from .from_function import from_function, from_model_function
 from .from_sklearn import from_sklearn
 from .from_torchmetrics import from_torchmetrics
@@ -18,9 +19,12 @@ __all__ = [
     "MetricCard",
     "MetricEntry",
     "as_metric",
+    "from_command",
     "from_function",
     "from_model_function",
     "from_sklearn",
     "from_torchmetrics",
+    "from_url",
     "get_metric",
+    "metric_from_spec",
 ]

@@ -1,0 +1,7 @@
+"""Metrics whose number comes from outside: a command, a web address, or what a word on the command line names."""
+
+from .command import Command, from_command
+from .endpoint import Endpoint, from_url
+from .from_spec import metric_from_spec
+
+__all__ = ["Command", "Endpoint", "from_command", "from_url", "metric_from_spec"]

@@ -1,0 +1,167 @@
+"""A metric in one word of the command line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+import shutil
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..._errors import ConfigError
+from ..._types import Reads
+from ..as_metric import as_metric
+from ..from_function import from_function
+from ..library import ALIASES, METRICS, get_metric
+from ..metric import Metric
+from .command import from_command
+from .endpoint import from_url
+from .named_object import object_from_file, object_from_module
+from .payload import check_sent
+from .route import checked_url, without_query
+
+COMMAND = "cmd:"
+
+_WITH_OPTIONS = re.compile(r"(\w+)\((.*)\)")
+_OPTION = re.compile(r"\s*(\w+)\s*=\s*(\S+)\s*")
+_NAME_LENGTH = 40
+
+
+def metric_from_spec(
+    text: str,
+    *,
+    higher_is_better: bool | None = None,
+    bounds: tuple[float, float] | None = None,
+    reads: Reads | None = None,
+) -> Metric:
+    """The metric that `text` names. Every error is one line, in the words of the command line.
+
+    | text                          | becomes                                                                           |
+    |-------------------------------|-----------------------------------------------------------------------------------|
+    | `f1`, `recall_at_k(k=5)`      | the metric of the library, or of an alias, with its options                       |
+    | `neg_log_loss`                | the scorer of scikit-learn                                                        |
+    | `path/to/file.py:function`    | that function; it gets NumPy arrays `(scores, targets)` and returns one number    |
+    | `package.module:function`     | the same from an importable module                                                |
+    | `cmd:program argument ...`    | `from_command` of the words; quotes group them as in a shell, but none is started |
+    | `http://...`, `https://...`   | `from_url`                                                                        |
+
+    The name in a file or module may also be a `Metric` or anything else that `as_metric` knows. A file that is named is
+    run, so name only those that you trust.
+
+    Args:
+        text: see above.
+        higher_is_better: the direction; needed where the metric does not state it: functions, commands and URLs.
+        bounds: the range of its values; (0, 1) for functions, commands and URLs if None.
+        reads: what it is given: "scores" (for functions, commands and URLs if None), "probabilities" or "labels".
+
+    Raises:
+        ConfigError: the text names nothing, the direction is missing, or something given contradicts the metric.
+
+    >>> metric_from_spec("f1").name, metric_from_spec("recall_at_k(k=5)").name
+    ('f1', 'recall_at_k(k=5)')
+    >>> metric_from_spec("math:dist", higher_is_better=False, bounds=(0, 9)).name
+    'dist'
+    """
+    given: dict[str, Any] = {"bounds": bounds, "reads": reads}
+    given = {key: value for key, value in given.items() if value is not None}
+    text = text.strip()
+    if not text:
+        raise ConfigError("the name of the metric is empty; `metricopt metrics` lists those there are")
+    if text.startswith(COMMAND):
+        return _command(text, higher_is_better, given)
+    if "://" in text:
+        return _url(text, higher_is_better, given)
+    if ":" in text or text.endswith(".py"):
+        return _function(text, higher_is_better, given)
+    thing = _with_options(text) if _WITH_OPTIONS.fullmatch(text) else text
+    return _known(thing, higher_is_better, given)
+
+
+def _command(text: str, higher_is_better: bool | None, given: dict[str, Any]) -> Metric:
+    try:
+        words = shlex.split(text.removeprefix(COMMAND))
+    except ValueError as error:
+        raise ConfigError(f"{text!r} cannot be split into words: {error}; close its quotes") from None
+    if not words:
+        raise ConfigError(f"{text!r} names no program; write cmd:program, then its arguments")
+    if shutil.which(words[0]) is None:
+        raise ConfigError(
+            f"no program {words[0]!r} that can be run, as {text!r} asks for; give its path, or see that its file is "
+            "executable"
+        )
+    name = " ".join(words)
+    shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 3] + "..."
+    check_sent(shown, given.get("reads", "scores"))
+    return from_command(words, name=shown, higher_is_better=_direction(text, higher_is_better), **given)
+
+
+def _url(text: str, higher_is_better: bool | None, given: dict[str, Any]) -> Metric:
+    checked_url(text)
+    shown = without_query(text)
+    check_sent(shown, given.get("reads", "scores"))
+    parts = urlsplit(shown.removesuffix("?..."))
+    name = parts.netloc + parts.path.rstrip("/")
+    return from_url(text, name=name, higher_is_better=_direction(shown, higher_is_better), **given)
+
+
+def _function(text: str, higher_is_better: bool | None, given: dict[str, Any]) -> Metric:
+    """A function of NumPy arrays, or what else `as_metric` takes, from a file or a module."""
+    where, _, name = text.rpartition(":")
+    in_file = where.endswith(".py") or "/" in where
+    if text.endswith(".py"):
+        raise ConfigError(f"{text!r} names a file but no function in it; write {text}:function")
+    if not where or not name.isidentifier() or not (in_file or all(p.isidentifier() for p in where.split("."))):
+        raise ConfigError(
+            f"{text!r} is not a metric; write path/to/file.py:function, package.module:function, cmd:program, "
+            "a http(s) URL, or a name from `metricopt metrics`"
+        )
+    found = object_from_file(where, name) if in_file else object_from_module(where, name)
+    if not callable(found):
+        raise ConfigError(f"{name!r} in {where} is a {type(found).__name__} and cannot be called; name a function")
+    metric = _known(found, higher_is_better, given)
+    if metric.fn is not found:
+        return metric
+    return from_function(found, higher_is_better=metric.higher_is_better, arrays="numpy", **given)
+
+
+def _known(thing: Any, higher_is_better: bool | None, given: dict[str, Any]) -> Metric:
+    try:
+        return as_metric(thing, higher_is_better=higher_is_better, **given)
+    except ConfigError as error:
+        text = str(error).replace("higher_is_better=True", "--maximize").replace("higher_is_better=False", "--minimize")
+        raise ConfigError(text) from error.__cause__
+
+
+def _with_options(text: str) -> Metric:
+    """`f_beta(beta=2)`, as metrics with options are called in tables."""
+    match = _WITH_OPTIONS.fullmatch(text)
+    assert match is not None
+    name, inside = match.groups()
+    if ALIASES.get(name, name) not in METRICS:
+        close = difflib.get_close_matches(name, [*METRICS, *ALIASES], n=1)
+        raise ConfigError(
+            f"no metric named {name!r} that takes options" + (f"; did you mean {close[0]!r}?" if close else "")
+        )
+    options: dict[str, float] = {}
+    for part in inside.split(",") if inside.strip() else []:
+        option = _OPTION.fullmatch(part)
+        try:
+            if option is None:
+                raise ValueError
+            options[option[1]] = _number(option[2])
+        except ValueError:
+            raise ConfigError(
+                f"the options in {text!r} must look like name=number, got {part.strip()!r}; try recall_at_k(k=5)"
+            ) from None
+    return get_metric(name, **options)
+
+
+def _number(text: str) -> float:
+    return int(text) if re.fullmatch("[+-]?[0-9]+", text) else float(text)
+
+
+def _direction(shown: str, higher_is_better: bool | None) -> bool:
+    if higher_is_better is None:
+        raise ConfigError(f"metric {shown!r} does not state its direction; pass --maximize or --minimize")
+    return higher_is_better
