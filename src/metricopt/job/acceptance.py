@@ -150,9 +150,15 @@ def _reason(gain: float, low: float, accepted: bool, confidence: float) -> str:
     return "On unseen examples the change brings nothing."
 
 
+def checked_confidence(confidence: float) -> float:
+    """`confidence` if it is one; ConfigError else."""
+    number = isinstance(confidence, int | float) and not isinstance(confidence, bool)
+    if not number or not 0.5 <= confidence < 1.0:
+        raise ConfigError(f"confidence must lie in [0.5, 1), got {confidence!r}; 0.95 is the default")
+    return float(confidence)
+
+
 def _student(confidence: float, freedom: int) -> float:
     from scipy.stats import t
 
-    if not 0.5 <= confidence < 1.0:
-        raise ConfigError(f"confidence must lie in [0.5, 1), got {confidence!r}; 0.95 is the default")
     return float(t.ppf((1 + confidence) / 2, max(freedom, 1)))

@@ -17,6 +17,7 @@ from ..metrics import Budget, as_metric
 from ..problem import Examples
 from ..runtime import Answers, RunFolder, progress
 from ..value import LearnedValue
+from .acceptance import checked_confidence
 from .adaptation import Adapters
 from .events import Watcher
 from .examples import gather
@@ -101,6 +102,7 @@ def optimize(
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model must be a torch.nn.Module, got a {type(model).__name__}; wrap your function in one")
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
+    confidence = checked_confidence(confidence)
     examples = gather(train, "train")
     seen, unseen = parts(val, acceptance, wanted, seed)
     limits = divided(budget, unseen, learned=value is not None)
@@ -148,10 +150,9 @@ def optimize(
             watchers=[watch] if callable(watch) else list(watch),
             advance=advance,
             settings=settings,
+            class_names=class_names,
         )
-        outcome = search.run(
-            resolved_method(method, value), unseen, limits=limits, confidence=confidence, class_names=class_names
-        )
+        outcome = search.run(resolved_method(method, value), unseen, limits=limits, confidence=confidence)
         if run is not None:
             save(outcome, run)
     return outcome

@@ -22,7 +22,7 @@ from .identity import remembered
 from .outcome import Outcome
 from .request import Limits, Unseen
 from .stages import Candidate, MethodLike, best, plan, run_stage
-from .telling import Scores, tell
+from .telling import Scores, checked_names, tell
 
 
 class Search:
@@ -46,6 +46,7 @@ class Search:
         watchers: Sequence[Watcher],
         advance: Advance,
         settings: Mapping[str, str | int | float | bool | None],
+        class_names: Sequence[str] | None,
     ) -> None:
         self._original = model
         self._device = device
@@ -58,7 +59,8 @@ class Search:
         self._calls = 0
         self._advance = advance
         twin = copy.deepcopy(model).to(device).eval()
-        _refuse_probabilities(twin, val.inputs[:64].to(device))
+        scores = _first_scores(twin, val.inputs[:64].to(device))
+        self._class_names = checked_names(class_names, scores)
         self._problem = Problem(
             adapt(twin, adapters, dim=dim, probe=val.inputs[:8].to(device)),
             loss=loss,
@@ -79,7 +81,6 @@ class Search:
         *,
         limits: Limits,
         confidence: float,
-        class_names: Sequence[str] | None,
     ) -> Outcome:
         """Search, choose on the search part, test on the unseen part."""
         problem = self._problem
@@ -126,7 +127,7 @@ class Search:
             seconds=seconds,
             facts=self._facts(unseen),
             scores=scores,
-            class_names=class_names,
+            class_names=self._class_names,
         )
         return Outcome(
             architecture=self._merged(proposal) if verdict.accepted else self._original,
@@ -284,14 +285,15 @@ def _on(examples: Examples, device: torch.device) -> Examples:
     return Examples(inputs=examples.inputs.to(device), targets=examples.targets.to(device))
 
 
-def _refuse_probabilities(model: nn.Module, inputs: Tensor) -> None:
-    """Scores whose rows are probabilities come from a softmax in the model: every loss here would apply another one."""
+def _first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Scores of a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another."""
     with torch.no_grad():
         scores = model(inputs)
-    if not isinstance(scores, Tensor):
+    if not isinstance(scores, Tensor) or scores.dim() == 0 or len(scores) != len(inputs):
+        told = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
         raise ConfigError(
-            f"the model must return one tensor of scores, got a {type(scores).__name__}; wrap it in a module that "
-            "returns the scores alone"
+            f"the model must return one tensor of scores with a row for each of {len(inputs)} examples, got {told}; "
+            "wrap it in a module that returns the scores alone"
         )
     wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
     if (
@@ -303,3 +305,4 @@ def _refuse_probabilities(model: nn.Module, inputs: Tensor) -> None:
             "the model returns probabilities (rows that add up to 1); give it without its last softmax: losses and "
             "metrics here take raw scores"
         )
+    return scores

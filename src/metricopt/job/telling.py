@@ -207,9 +207,15 @@ def _histogram(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
     )
 
 
-def _labels(classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
+def checked_names(names: Sequence[str] | None, scores: Tensor) -> tuple[str, ...] | None:
+    """`names` as text; ConfigError where there is not one for each class of `scores`."""
     if names is None:
-        return tuple(f"class {label}" for label in range(classes))
-    if len(names) != classes:
-        raise ConfigError(f"class_names must name the {classes} classes, got {len(names)}: {list(names)[:5]}")
+        return None
+    classes = scores.shape[1] if scores.dim() == 2 and scores.shape[1] > 1 else 2
+    if isinstance(names, str) or len(names) != classes:
+        raise ConfigError(f"class_names must name the {classes} classes, got {names!r}")
     return tuple(str(name) for name in names)
+
+
+def _labels(classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(f"class {label}" for label in range(classes)) if names is None else tuple(names)
