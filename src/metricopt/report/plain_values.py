@@ -13,6 +13,8 @@ from .._errors import ConfigError
 MAX_TEXT = 10_000
 #: Largest whole number that a float, and so JavaScript, holds exactly.
 MAX_COUNT = 2**53
+#: Largest size of a number: differences and sums of such numbers never overflow.
+MAX_SIZE = 1e100
 
 
 def text(name: str, value: Any) -> str:
@@ -37,8 +39,11 @@ def number(name: str, value: Any) -> float:
         plain = float(value)
     except OverflowError:
         plain = math.inf
-    if not math.isfinite(plain):
-        raise ConfigError(f"{name} must be a finite number, got {_short(value)}; leave out what is not defined")
+    if not abs(plain) <= MAX_SIZE:  # NaN too
+        raise ConfigError(
+            f"{name} must be a finite number of size at most {MAX_SIZE:g}, got {_short(value)}; "
+            "leave out what is not defined"
+        )
     return plain
 
 

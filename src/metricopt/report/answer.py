@@ -1,0 +1,126 @@
+"""The answer, first on the page: accepted or not, before and after, and the interval of the gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from .chart import Axis, Chart
+from .figure import HALF, NARROW
+from .story import Story
+from .svg import tag
+from .ticks import plain
+from .wording import Wording, counted, duration, percent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What stands at the top of the page, in words.
+
+    `state` is "accepted", "kept" (the original model comes back) or "unverified" (accepted without a test).
+    """
+
+    state: str
+    badge: str
+    headline: str
+    reason: str
+    before: str
+    after: str
+    after_label: str
+    gain: str
+    interval: str
+    measured: str
+    numbers: tuple[tuple[str, str], ...]
+    wide: Markup | None
+    narrow: Markup | None
+
+
+def answer(story: Story) -> Answer:
+    """The answer of a story, in words and as a picture of the interval."""
+    words = Wording(story)
+    tested = story.low is not None and story.high is not None
+    state = "kept" if not story.accepted else "accepted" if story.verified else "unverified"
+    return Answer(
+        state=state,
+        badge={"accepted": "Accepted", "kept": "Original model kept", "unverified": "Accepted, not verified"}[state],
+        headline=_headline(story, words),
+        reason=story.reason,
+        before=words.value(story.before),
+        after=words.value(story.after),
+        after_label="after" if story.accepted else "best candidate",
+        gain=words.difference(story.gain),
+        interval=_interval(story, words),
+        measured=_measured(story),
+        numbers=(
+            (f"{story.calls:,}", "metric call" if story.calls == 1 else "metric calls"),
+            (duration(story.seconds), "in all"),
+        ),
+        wide=_picture(story, words, HALF) if tested else None,
+        narrow=_picture(story, words, NARROW) if tested else None,
+    )
+
+
+def _headline(story: Story, words: Wording) -> str:
+    if not story.accepted:
+        return f"No change of {words.metric} held up, so the original model comes back"
+    change = "rises" if story.after > story.before else "falls" if story.after < story.before else "stays"
+    if change == "stays":
+        return f"{words.metric} stays at {words.value(story.after)}"
+    return f"{words.metric} {change} from {words.value(story.before)} to {words.value(story.after)}"
+
+
+def _interval(story: Story, words: Wording) -> str:
+    if story.low is None or story.high is None:
+        return "There is no interval: no acceptance test was made."
+    low, high = words.difference(story.low), words.difference(story.high)
+    return f"With {percent(story.confidence, _digits(story.confidence))} confidence between {low} and {high}."
+
+
+def _digits(confidence: float) -> int:
+    return 0 if abs(100 * confidence - round(100 * confidence)) < 1e-9 else 1
+
+
+def _measured(story: Story) -> str:
+    if not story.verified:
+        return (
+            "Not verified: these numbers come from the data that the search itself looked at, so they are likely to be "
+            "too good. Run again with an acceptance test before you rely on them."
+        )
+    return "Measured on the acceptance part of the validation data, which the search never saw."
+
+
+def _picture(story: Story, words: Wording, width: int) -> Markup:
+    """The interval of the gain beside the place of no change."""
+    assert story.low is not None and story.high is not None
+    chart = Chart("interval", width, 176)
+    shown = [story.low, story.high, story.gain, 0.0]
+    axis = Axis.over(shown, 62, width - 62, about=4 if width < HALF else 5, pad=0.04, signed=True)
+    line, zero = 62.0, axis.at(0.0)
+    chart.add(tag("rect", class_="better", x=zero, y=22, width=max(width - zero, 0), height=82))
+    chart.horizontal(axis, 112.0)
+    chart.add(tag("path", class_="zero", d=f"M{zero:.1f} 22V112"))
+    left, right, gain = axis.at(story.low), axis.at(story.high), axis.at(story.gain)
+    tip = f"gain {_signed(story.gain, words)}, interval {_signed(story.low, words)} to {_signed(story.high, words)}"
+    chart.add(tag("path", class_="whisker", d=f"M{left:.1f} {line}H{right:.1f}", data_tip=tip))
+    chart.add(tag("path", class_="ends", d=f"M{left:.1f} {line - 9}v18M{right:.1f} {line - 9}v18"))
+    chart.add(tag("circle", class_="gain-dot", cx=gain, cy=line, r=7, data_tip=tip))
+    chart.text(left - 8, line + 5, _signed(story.low, words), "halo end", "end")
+    chart.text(right + 8, line + 5, _signed(story.high, words), "halo end")
+    chart.text(gain, line - 17, _signed(story.gain, words), "halo strong", "middle")
+    chart.text(0, 10, "← worse", "name")
+    chart.text(width, 10, "better →", "name", "end")
+    chart.text(zero, 148, "no change", "name", "middle" if 60 < zero < width - 60 else "start" if zero <= 60 else "end")
+    chart.text(width / 2, 170, f"gain in {words.metric}", "name", "middle")
+    label = f"Gain {words.difference(story.gain)}. {_interval(story, words)}"
+    return chart.svg(label)
+
+
+def _signed(value: float, words: Wording) -> str:
+    return plain(value, words.decimals, signed=True)
+
+
+def sentence(story: Story) -> str:
+    """The answer in one line of plain text, for a title or a preview."""
+    words = Wording(story)
+    return f"{_headline(story, words)} ({counted(story.calls, 'metric call')}, {duration(story.seconds)})"

@@ -1,0 +1,28 @@
+"""The pictures of a report, one file each, in the order in which they stand on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..figure import Absent, Figure
+from ..story import Story
+from .anytime import anytime
+from .classes import classes
+from .confusion import confusion
+from .embedding import embedding
+from .predictions import predictions
+from .scores import scores
+from .trajectories import trajectories
+
+#: Each draws one picture of a story, or says why there is none.
+FIGURES: tuple[Callable[[Story], Figure | Absent], ...] = (
+    classes,
+    confusion,
+    scores,
+    anytime,
+    trajectories,
+    predictions,
+    embedding,
+)
+
+__all__ = ["FIGURES"]

@@ -1,0 +1,120 @@
+"""What changed for which class: the share of right answers before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ..chart import Axis, Chart
+from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Option, when
+from ..story import Confusion, Story
+from ..svg import elided, group, tag
+from ..ticks import plain
+from ..wording import Wording, percent
+from .merged_classes import merged_classes, right_of_predicted, right_of_truth
+
+_TITLE = "What changed for which class"
+_ROW = 34
+#: With so few classes the picture needs half of the page.
+FEW_CLASSES = 3
+
+_OF_TRUTH, _OF_PREDICTED = "truth", "predicted"
+_SOUGHT = Choice(
+    name="of",
+    legend="Right answers",
+    options=(
+        Option(value=_OF_TRUTH, label="of each true class (recall)"),
+        Option(value=_OF_PREDICTED, label="of each predicted class (precision)"),
+    ),
+    chosen=_OF_TRUTH,
+)
+
+Fractions = Sequence[tuple[int, int]]
+
+
+def classes(story: Story) -> Figure | Absent:
+    """A line for each class from its share of right answers before to the one after."""
+    if story.confusion is None:
+        return Absent(_TITLE, "the outputs of the model are not labels, or it has too many classes")
+    confusion, words = merged_classes(story.confusion), Wording(story)
+    half = len(confusion.labels) <= FEW_CLASSES
+    merged = " Classes that changed least are put together." if confusion is not story.confusion else ""
+    return Figure(
+        key="classes",
+        title=_TITLE,
+        caption=(
+            f"Hollow is before, filled is {words.after}. A gain for one class is often paid for by another; "
+            f"{words.metric} decides whether the trade is worth it.{merged}"
+        ),
+        measured=f"Measured on the {words.part}.",
+        wide=_draw(confusion, words, HALF if half else WIDE),
+        narrow=_draw(confusion, words, NARROW),
+        half=half,
+        choices=(_SOUGHT,),
+    )
+
+
+def _draw(confusion: Confusion, words: Wording, width: int) -> Markup:
+    left, right = (190, 110) if width == WIDE else (104, 66)
+    chart = Chart("classes", width, 34 + _ROW * len(confusion.labels) + 56)
+    for name, fractions in ((_OF_TRUTH, right_of_truth), (_OF_PREDICTED, right_of_predicted)):
+        before, after = fractions(confusion.before), fractions(confusion.after)
+        parts = _view(chart, confusion.labels, before, after, (left, width - right), words)
+        chart.add(group(parts, **when(_SOUGHT.name, name, _SOUGHT.chosen)))
+    label = "; ".join(
+        f"{elided(label, 40)}: {_share(*was)} to {_share(*now)}"
+        for label, was, now in zip(
+            confusion.labels, right_of_truth(confusion.before), right_of_truth(confusion.after), strict=True
+        )
+    )
+    return chart.svg(f"Right answers of each true class before and after. {label}")
+
+
+def _view(
+    chart: Chart,
+    labels: Sequence[str],
+    before: Fractions,
+    after: Fractions,
+    sides: tuple[float, float],
+    words: Wording,
+) -> list[Markup]:
+    """One of the two views: its own axis and one row for each class."""
+    view = Chart(chart.key, chart.width, chart.height)
+    shares = [right / of for right, of in (*before, *after) if of] or [0.0, 1.0]
+    bottom = chart.height - 56
+    axis = Axis.over([100 * share for share in shares], *sides, about=4, pad=0.12, within=(-1.5, 101.5))
+    view.horizontal(axis, bottom, title="right answers in %", grid_to=30)
+    view.text(chart.width, 20, "change", "name", "end")
+    for at, label in enumerate(labels):
+        y = 30 + _ROW * (at + 0.5)
+        most = 24 if chart.width == WIDE else 12
+        name = tag("title", label)
+        view.add(tag("text", elided(label, most), name, class_="row", x=sides[0] - 14, y=y + 4.5, text_anchor="end"))
+        view.add(*_row(axis, before[at], after[at], y, f"{elided(label, 40)}: ", words))
+        if before[at][1] and after[at][1]:
+            points = 100 * (after[at][0] / after[at][1] - before[at][0] / before[at][1])
+            view.text(chart.width, y + 4.5, plain(points, 1, signed=True), "row strong", "end")
+        else:
+            view.text(chart.width, y + 4.5, "never", "tick", "end")
+    return [view.parts]
+
+
+def _row(axis: Axis, was: tuple[int, int], now: tuple[int, int], y: float, lead: str, words: Wording) -> list[Markup]:
+    if not (was[1] or now[1]):
+        return []
+    drawn = []
+    tip = f"{lead}{_share(*was)} before, {_share(*now)} {words.after}"
+    ends = [axis.at(100 * right / of) for right, of in (was, now) if of]
+    colour = "c0" if not was[1] or (now[1] and now[0] * was[1] >= was[0] * now[1]) else "c1"
+    if len(ends) == 2:
+        drawn.append(tag("path", class_="link", d=f"M{ends[0]:.1f} {y}H{ends[1]:.1f}", data_tip=tip))
+    if was[1]:
+        drawn.append(tag("circle", class_="was", cx=ends[0], cy=y, r=6, data_tip=tip))
+    if now[1]:
+        drawn.append(tag("circle", class_="dot", cx=ends[-1], cy=y, r=6, data_tip=tip))
+    return [group(drawn, class_=colour)]
+
+
+def _share(right: int, of: int) -> str:
+    return f"{percent(right / of)} ({right:,} of {of:,})" if of else "none"

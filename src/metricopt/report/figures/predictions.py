@@ -1,0 +1,79 @@
+"""Predicted against observed metric: what the value function said before each call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ..chart import Axis, Chart
+from ..figure import HALF, NARROW, Absent, Figure
+from ..story import Prediction, Story
+from ..svg import tag, thinned
+from ..wording import Wording, counted, percent
+
+_TITLE = "Predicted against observed"
+_MOST_POINTS = 200
+_SPREADS = 2.0
+
+
+def predictions(story: Story) -> Figure | Absent:
+    """One dot for each metric call that the value function predicted, with a bar of two spreads on each side."""
+    if not story.predictions:
+        return Absent(_TITLE, "no value function predicted a metric call")
+    return Figure(
+        key="predictions",
+        title=_TITLE,
+        caption=_caption(story),
+        measured="Measured on the search part; each prediction was made before its call.",
+        wide=_draw(story, HALF),
+        narrow=_draw(story, NARROW),
+        half=True,
+    )
+
+
+def _caption(story: Story) -> str:
+    found = story.predictions
+    within = sum(abs(each.predicted - each.observed) <= _SPREADS * each.spread for each in found) / len(found)
+    order = _rank_correlation(found)
+    ranks = f" Rank correlation {order:.2f} (1 is the perfect order, 0 is chance)." if order is not None else ""
+    shown = f" The picture shows {_MOST_POINTS} of them." if len(found) > _MOST_POINTS else ""
+    return (
+        f"The closer to the diagonal, the better the value function knew. Of {counted(len(found), 'prediction')}, "
+        f"{percent(within, 0)} lie within two spreads (the bars) of what was observed.{ranks}{shown}"
+    )
+
+
+def _rank_correlation(found: Sequence[Prediction]) -> float | None:
+    import torch
+
+    from ...value.quality import quality
+
+    predicted = torch.tensor([each.predicted for each in found], dtype=torch.float64)
+    observed = torch.tensor([each.observed for each in found], dtype=torch.float64)
+    spearman = quality(predicted, observed).spearman
+    return None if math.isnan(spearman) else spearman
+
+
+def _draw(story: Story, width: int) -> Markup:
+    words = Wording(story)
+    chart = Chart("predictions", width, width - 30)
+    found = thinned(story.predictions, _MOST_POINTS)
+    values = [value for each in found for value in (each.predicted, each.observed)]
+    x = Axis.over(values, 56, width - 16, about=5)
+    y = Axis.over(values, chart.height - 52, 34, about=5)
+    chart.vertical(y, 56, width - 16, f"predicted {words.metric}")
+    chart.horizontal(x, chart.height - 52, title=f"observed {words.axis}", grid_to=34)
+    diagonal = tag("path", class_="diagonal", d=f"M{x.start} {y.start}L{x.end} {y.end}")
+    bars = "".join(
+        f"M{x.at(each.observed):.1f} {y.at(each.predicted - _SPREADS * each.spread):.1f}"
+        f"V{y.at(each.predicted + _SPREADS * each.spread):.1f}"
+        for each in found
+    )
+    chart.add(chart.clipped([diagonal, tag("path", class_="bars c0", d=bars)], x, y))
+    chart.text(x.end - 6, y.end + 40, "predicted = observed", "halo tick", "end")
+    for each in found:
+        tip = f"predicted {words.value(each.predicted)} ± {words.value(each.spread)}, observed {words.value(each.observed)}"
+        chart.add(tag("circle", class_="dot c0", cx=x.at(each.observed), cy=y.at(each.predicted), r=3.5, data_tip=tip))
+    return chart.svg(f"Predicted against observed {words.metric} of {counted(len(story.predictions), 'call')}")
