@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import typer
 
@@ -47,15 +48,20 @@ def methods() -> None:
     )
 
 
-def losses() -> None:
-    """List the losses."""
-    from ..losses import LOSSES
+def losses(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
+) -> None:
+    """List the losses: what they aim at, what they cost, where they come from."""
+    from ..losses import LOSSES, page
 
+    if markdown:
+        typer.echo(page.markdown(), nl=False)
+        return
     _print(
-        ["name", "what it is", "for", "aims at"],
+        ["name", "aims at", "for", "cost", "paper"],
         (
-            [name, entry.card.title, ", ".join(entry.card.targets), ", ".join(entry.card.aims_at)]
-            for name, entry in LOSSES.items()
+            [name, ", ".join(card.aims_at), ", ".join(card.targets), card.cost, card.paper]
+            for name, card in ((name, entry.card) for name, entry in LOSSES.items())
         ),
     )
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._errors import ConfigError
-from .._scores import flatten_binary, score_kind
-from .card import Card
+from ..._errors import ConfigError
+from ..._scores import flatten_binary, score_kind
+from ..card import Card, LossEntry
+from ..full_precision import full_precision
 
 CARD = Card(
     name="cross_entropy",
     title="Cross-entropy, the negative log-likelihood of the targets",
     targets=("binary", "multiclass", "multilabel"),
-    aims_at=("mcr", "accuracy"),
+    aims_at=("log_loss", "mcr", "accuracy"),
+    cost="O(n)",
+    monotone=True,
+    bounds=(0.0, math.inf),
+    wraps="torch",
     paper="textbook; the model loss L of the MetricOpt paper, Eq. 1",
 )
 
 
+@full_precision
 def cross_entropy(scores: Tensor, targets: Tensor, *, class_weights: Tensor | None = None) -> Tensor:
     """Mean over examples of `-w log p(target)`.
 
@@ -33,7 +41,7 @@ def cross_entropy(scores: Tensor, targets: Tensor, *, class_weights: Tensor | No
             weighs the same in every batch.
 
     Returns:
-        A scalar with the dtype of `scores`.
+        A scalar with the dtype of `scores`, float32 for half precision.
 
     Raises:
         ConfigError: shapes that fit no kind, or weights of the wrong length.
@@ -62,3 +70,6 @@ def cross_entropy(scores: Tensor, targets: Tensor, *, class_weights: Tensor | No
 def _check_weights(weights: Tensor, classes: int) -> None:
     if weights.shape != (classes,):
         raise ConfigError(f"class_weights must have shape ({classes},), got {tuple(weights.shape)}")
+
+
+ENTRY = LossEntry(card=CARD, loss=cross_entropy)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._checks import positive
-from .._scores import flatten_binary, score_kind, to_probabilities
-from .card import Card
+from ..._checks import positive
+from ..._scores import flatten_binary, score_kind, to_probabilities
+from ..card import Card, LossEntry
+from ..full_precision import full_precision
 
 CARD = Card(
     name="soft_f_beta",
     title="One minus soft F-beta, a differentiable count of hits and misses",
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("f1", "f_beta", "jaccard"),
+    cost="O(n)",
+    monotone=True,
+    bounds=(0.0, 1.0),
     paper="folklore; as 'soft F1' in Eban et al., Scalable Learning of Non-Decomposable Objectives, 2017 (a baseline)",
 )
 
@@ -21,6 +25,7 @@ CARD = Card(
 SMOOTH = 1e-6
 
 
+@full_precision
 def soft_f_beta(scores: Tensor, targets: Tensor, *, beta: float = 1.0) -> Tensor:
     """`1 - mean_c F_c`, `F = ((1 + b^2) TP + e) / ((1 + b^2) TP + b^2 FN + FP + e)`, counts from probabilities.
 
@@ -54,3 +59,6 @@ def soft_f_beta(scores: Tensor, targets: Tensor, *, beta: float = 1.0) -> Tensor
     # b^2 FN + FP + (1 + b^2) TP collapses to b^2 (positives) + (probability mass).
     mass = square * truth.sum(dim=0) + probability.sum(dim=0)
     return 1 - ((hits + SMOOTH) / (mass + SMOOTH)).mean()
+
+
+ENTRY = LossEntry(card=CARD, loss=soft_f_beta)

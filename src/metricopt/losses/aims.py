@@ -1,0 +1,75 @@
+"""The names of metrics that losses aim at, and what else they are called."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: Canonical name -> other names in use, as `canonical` leaves them. The names of the metric library come first.
+AIMS: dict[str, tuple[str, ...]] = {
+    "mcr": ("misclassification_rate", "error", "error_rate", "zero_one", "hamming_distance", "hamming"),
+    "accuracy": ("paper_jac", "exact_match"),
+    "f1": ("dice", "micro_f1", "macro_f1"),
+    "f_beta": ("fbeta",),
+    "jaccard": ("iou", "mean_iou", "miou", "jaccard_similarity"),
+    "g_mean": ("gmean", "geometric_mean"),
+    "balanced_accuracy": ("balanced_acc", "macro_recall"),
+    "mcc": ("matthews_corrcoef", "matthews_corr_coef"),
+    "kappa": ("cohen_kappa",),
+    "auroc": ("roc_auc", "auc", "auc_roc", "aucroc"),
+    "average_precision": ("ap", "mean_average_precision", "map", "aucpr", "auc_pr", "auprc", "pr_auc"),
+    "recall_at_k": ("top_k_accuracy", "hit_rate"),
+    "precision_at_recall": ("precision_at_fixed_recall",),
+    "youden_j": ("informedness", "true_skill_statistic", "tss"),
+    "cost": ("expected_cost", "average_cost"),
+    "log_loss": ("neg_log_loss", "nll", "cross_entropy"),
+    "ndcg": ("normalized_dcg",),
+    "spearman": ("spearmanr", "spearman_corr_coef"),
+    "partial_auroc": ("pauc", "partial_auc"),
+    "map_at_r": ("mean_average_precision_at_r",),
+}
+
+_CANONICAL = {other: name for name, others in AIMS.items() for other in (name, *others)}
+_KINDS = re.compile(r"^(binary|multiclass|multilabel|retrieval)_|_(score|index|metric|coefficient)$")
+_AVERAGES = re.compile(r"_(macro|micro|weighted|samples|ovr|ovo|ovr_weighted|ovo_weighted)$")
+
+
+def canonical(name: str) -> str:
+    """The name that cards use for the metric called `name`; a name that is not known comes back tidied.
+
+    >>> [canonical(name) for name in ("f_beta(beta=2.0)", "BinaryF1Score", "roc_auc_ovr", "jaccard_score", "profit")]
+    ['f_beta', 'f1', 'auroc', 'jaccard', 'profit']
+    """
+    bare = name.partition("(")[0].strip()
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower().replace(" ", "_").replace("-", "_")
+    for candidate in (snake, _AVERAGES.sub("", snake)):
+        while True:
+            if candidate in _CANONICAL:
+                return _CANONICAL[candidate]
+            shorter = _KINDS.sub("", candidate, count=1)
+            if shorter == candidate:
+                break
+            candidate = shorter
+    return snake
+
+
+def options_in(name: str) -> dict[str, Any]:
+    """The options that a metric shows in its name.
+
+    >>> options_in("f_beta(beta=2.0, average=micro)"), options_in("recall_at_k(k=5)"), options_in("profit")
+    ({'beta': 2.0, 'average': 'micro'}, {'k': 5}, {})
+    """
+    found: dict[str, Any] = {}
+    inside = name.partition("(")[2].removesuffix(")")
+    for key, text in re.findall(r"(\w+)=([^,]+)", inside):
+        found[key] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> int | float | str:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,3 @@
+"""Losses of one example at a time: cross-entropy and what is built on it, and the Lovász extensions."""
+
+LOSSES: tuple[str, ...] = ("cross_entropy",)

@@ -1,0 +1,3 @@
+"""Losses made from a soft confusion matrix."""
+
+LOSSES: tuple[str, ...] = ("soft_f_beta",)

@@ -1,0 +1,3 @@
+"""Losses over pairs of a positive and a negative, and areas under curves."""
+
+LOSSES: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""Losses of embeddings: what is alike must lie close."""
+
+LOSSES: tuple[str, ...] = ()

@@ -1,0 +1,70 @@
+"""From a metric to its losses, and the documentation's table of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metricopt._errors import ConfigError
+from metricopt.losses import LOSSES, Card, for_metric, page
+from metricopt.metrics import get_metric
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_of_the_documentation_is_that_of_the_cards():
+    assert (REPOSITORY / "docs" / "losses.md").read_text() == page.markdown(), (
+        "run: metricopt losses --markdown > docs/losses.md"
+    )
+
+
+def test_every_loss_is_found_by_each_of_its_aims():
+    for name, entry in LOSSES.items():
+        for aim in entry.card.aims_at:
+            assert name in [found.card.name for found in for_metric(aim)]
+
+
+def test_the_most_direct_aim_comes_first():
+    places = [entry.card.aims_at.index("accuracy") for entry in for_metric("accuracy")]
+    assert places == sorted(places) and len(places) > 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "bound"),
+    [
+        (get_metric("f_beta", beta=2.0), {"beta": 2.0}),
+        (get_metric("f1"), {}),
+        ("fbeta_score", {}),
+        ("BinaryF1Score", {}),
+    ],
+)
+def test_a_metric_leads_to_soft_f_beta_with_its_options(metric, bound):
+    found = {entry.card.name: entry for entry in for_metric(metric)}
+    assert found["soft_f_beta"].bound == bound
+    assert callable(found["soft_f_beta"].factory(beta=3.0))
+
+
+def test_a_metric_that_no_loss_aims_at_has_none():
+    assert for_metric("profit") == []
+
+
+def test_what_is_no_metric_is_refused():
+    with pytest.raises(ConfigError, match="needs a Metric or the name of one, got int"):
+        for_metric(3)
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"targets": ()}, "names no kind of targets"),
+        ({"targets": ("tenary",)}, "targets must be one of"),
+        ({"cost": "fast"}, "must look like"),
+        ({"tier": "beta"}, "tier must be one of"),
+        ({"reads": "labels"}, "reads must be one of"),
+    ],
+)
+def test_a_card_with_a_field_that_cannot_be_is_refused(field, message):
+    fields = {"name": "x", "title": "x", "targets": ("binary",), "aims_at": ("f1",), "cost": "O(n)", "paper": "x"}
+    with pytest.raises(ConfigError, match=message):
+        Card(**{**fields, **field})
