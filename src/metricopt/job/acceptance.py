@@ -72,8 +72,8 @@ def paired_test(
     half = _student(confidence, min(resamples, len(targets)) - 1) * spread
     unit = metric.bounds[1] - metric.bounds[0]
     low, high = (gain - half) * unit, (gain + half) * unit
-    # A spread of zero means that the resamples could not tell how much chance there is.
-    accepted = low > 0 and spread > 0
+    # A spread of zero means that the resamples could not tell how much chance there is; dust is rounding.
+    accepted = low > _DUST * unit and spread > 0
     return Verdict(
         before=first,
         after=second,
@@ -112,6 +112,8 @@ def repeated_test(measure: Callable[[], tuple[float, float]], metric: Metric, *,
 
 
 _REPEATS = 5
+#: Gains below this share of the metric's range come from the order of floating-point sums.
+_DUST = 1e-9
 #: Metric calls of `repeated_test`.
 MODEL_CALLS = 2 * _REPEATS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._errors import CheckpointError
+from .._errors import CheckpointError, ConfigError
 from ..report import Story
-from ..runtime import check_template, read_tensors, write_atomically, write_tensors
+from ..runtime import (
+    check_template,
+    digest_of_file,
+    read_sealed,
+    read_tensors,
+    read_whole,
+    shown,
+    strict_object,
+    write_atomically,
+    write_sealed,
+    write_tensors,
+)
 from ..value import LearnedValue
 from .events import Observed
 from .outcome import Outcome
@@ -22,10 +34,15 @@ from .outcome import Outcome
 _WEIGHTS, _FIGURES, _STORY, _REPORT, _VALUE = "model.safetensors", "outcome.json", "story.json", "report.html", "value"
 _ROWS = "rows.jsonl"
 _KIND, _VERSION = "optimized model", 1
+#: What the figures answer for: other files of these names, from another outcome, are refused.
+_SEALED = (_WEIGHTS, _ROWS, _STORY)
 
 
 def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
-    """Write every file atomically, the figures last: a folder with figures is complete."""
+    """Write every file atomically, the figures last: they hold digests of the rest, so a folder that loads is whole.
+
+    Raises: WriteFailed, the folder cannot be written.
+    """
     path = Path(folder)
     state = {name: value for name, value in outcome.model.state_dict().items() if isinstance(value, Tensor)}
     settings = {"architecture": type(outcome.model).__name__, "accepted": outcome.accepted}
@@ -38,10 +55,12 @@ def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
     outcome.report(path / _REPORT)
     figures = {name: getattr(outcome, name) for name in _FIELDS} | {
         "interval": None if outcome.interval is None else list(outcome.interval),
+        "value": outcome.value is not None,
+        "files": {name: digest_of_file(path / name) for name in _SEALED},
         "kind": _KIND,
         "version": _VERSION,
     }
-    write_atomically(path / _FIGURES, json.dumps(figures, indent=2, allow_nan=False).encode() + b"\n")
+    write_sealed(path / _FIGURES, figures)
     return path
 
 
@@ -56,20 +75,29 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
     Raises:
         CheckpointError: a file is missing, damaged or not what its name says, or the weights do not fit `model`.
     """
+    if not isinstance(model, nn.Module | None):
+        raise ConfigError(f"model must be a torch.nn.Module or None, got a {type(model).__name__}")
     path = Path(folder)
     figures = _figures(path / _FIGURES)
+    files, has_value = figures.pop("files"), figures.pop("value")
+    for name in _SEALED:
+        if digest_of_file(path / name) != files.get(name):
+            raise CheckpointError(
+                f"{path / name} is not the file that was saved with {_FIGURES}: it was changed, or saving was stopped "
+                "half-way. Save the outcome again, or run the same command again to finish it."
+            )
     tensors, _ = read_tensors(path / _WEIGHTS, kind=_KIND, version=_VERSION)
-    if _PHI not in tensors:
-        raise CheckpointError(f"{path / _WEIGHTS} lacks the tensor {_PHI!r}. Save the outcome again.")
-    phi = tensors.pop(_PHI)
+    phi = tensors.pop(_PHI, None)
+    if phi is None or phi.dim() != 1 or not phi.is_floating_point():
+        raise CheckpointError(f"{path / _WEIGHTS} lacks the vector {_PHI!r}. Save the outcome again.")
     try:
-        story = Story.from_json((path / _STORY).read_text(encoding="utf-8"))
+        story = Story.from_json(read_whole(path / _STORY).decode())
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"cannot read {path / _STORY}: {error}. Save the outcome again.") from error
     return Outcome(
         architecture=None if model is None else _filled(model, tensors, path / _WEIGHTS),
         phi=phi,
-        value=LearnedValue.load(path / _VALUE) if (path / _VALUE).exists() else None,
+        value=LearnedValue.load(path / _VALUE) if has_value else None,
         history=_history(path / _ROWS),
         story=story,
         **figures,
@@ -85,7 +113,8 @@ def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Modu
             module = twin.get_submodule(owner)
         except AttributeError:
             continue
-        if leaf in ("weight", "bias") and getattr(module, leaf, 0) is None:
+        fits = leaf in ("weight", "bias") and tensors[name].is_floating_point()
+        if fits and getattr(module, leaf, 0) is None:
             setattr(module, leaf, nn.Parameter(torch.zeros_like(tensors[name])))
     check_template(path, tensors, {n: v for n, v in twin.state_dict().items() if isinstance(v, Tensor)})
     twin.load_state_dict(tensors)
@@ -95,42 +124,47 @@ def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Modu
 def _history(path: Path) -> tuple[Observed, ...]:
     wanted = {"stage": str, "call": int, "value": float, "best": float, "seconds": float}
     rows = []
-    try:
-        for line in path.read_bytes().splitlines():
-            row = json.loads(line)
-            if not isinstance(row, dict) or {name: type(value) for name, value in row.items()} != wanted:
-                raise ValueError(f"{line[:80]!r} is not a rating")
-            rows.append(Observed(**row))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}. Save the outcome again.") from error
+    for line in read_whole(path).splitlines():
+        row = strict_object(line, path)
+        finite = all(math.isfinite(value) for value in row.values() if isinstance(value, float))
+        if {name: type(value) for name, value in row.items()} != wanted or not finite:
+            raise CheckpointError(f"{path} holds a line that is no rating: {shown(row)}. Save the outcome again.")
+        rows.append(Observed(**row))
     return tuple(rows)
 
 
 def _figures(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        found = read_sealed(path)
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{path.parent} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}. Save the outcome again.") from error
-    wanted = set(_FIELDS) | {"interval", "kind", "version"}
-    if not isinstance(found, dict) or set(found) != wanted or (found["kind"], found["version"]) != (_KIND, _VERSION):
+    wanted = set(_FIELDS) | {"interval", "value", "files", "kind", "version"}
+    if set(found) != wanted or (found["kind"], found["version"]) != (_KIND, _VERSION):
         raise CheckpointError(f"{path} does not hold the fields {sorted(wanted)} of this version. Save it again.")
-    for name, kind in _FIELDS.items():
-        number = kind is float and type(found[name]) in (int, float)
-        if not number and type(found[name]) is not kind:
-            raise CheckpointError(f"{path}: {name} should be {kind.__name__}, got {found[name]!r}. Save it again.")
+    for name, kind in {**_FIELDS, "value": bool, "files": dict}.items():
+        if kind is float:
+            found[name] = _number(found[name], name, path)
+        elif type(found[name]) is not kind:
+            raise CheckpointError(f"{path}: {name} should be {kind.__name__}, got {shown(found[name])}. Save it again.")
     interval = found["interval"]
     if interval is not None:
-        sound = isinstance(interval, list) and len(interval) == 2 and all(type(n) in (int, float) for n in interval)
-        if not sound:
-            raise CheckpointError(f"{path}: interval should be two numbers or null, got {interval!r}. Save it again.")
-        interval = (float(interval[0]), float(interval[1]))
-    return {name: found[name] for name in _FIELDS} | {"interval": interval}
+        if not isinstance(interval, list) or len(interval) != 2:
+            told = shown(interval)
+            raise CheckpointError(f"{path}: interval should be two numbers or null, got {told}. Save it again.")
+        found["interval"] = tuple(_number(end, "an end of interval", path) for end in interval)
+    return {name: found[name] for name in (*_FIELDS, "interval", "value", "files")}
 
 
+def _number(value: Any, name: str, path: Path) -> float:
+    if type(value) not in (int, float) or not abs(value) < _MOST:
+        raise CheckpointError(f"{path}: {name} should be a number, got {shown(value)}. Save it again.")
+    return float(value)
+
+
+#: A figure of this size is no figure.
+_MOST = 1e300
 _PHI = "metricopt.phi"
 _FIELDS: dict[str, type] = {
     "accepted": bool,
