@@ -38,6 +38,10 @@ class CheckpointError(MetricOptError):
     """A saved file is missing, damaged, or not what its name says."""
 
 
+class WriteFailed(MetricOptError, OSError):
+    """A file cannot be written: no space, no rights, no such folder. What was there before is intact."""
+
+
 class RunLocked(MetricOptError):
     """Another process holds the run folder."""
 

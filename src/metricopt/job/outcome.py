@@ -79,7 +79,7 @@ class Outcome:
         """Write weights, figures, value function, story and report to `folder`; `metricopt.load` reads them.
 
         Raises:
-            ConfigError: the folder holds something else.
+            WriteFailed: the folder cannot be written.
         """
         from .saved_outcome import save
 

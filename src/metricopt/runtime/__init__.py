@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from .answers import Answers
-from .atomic_file import write_atomically
+from .atomic_file import digest_of_file, read_whole, write_atomically
 from .checkpoint import check_template, read_settings, read_tensors, write_tensors
 from .environment import describe_environment
 from .executors import Executor, Outcome, ProcessExecutor, SerialExecutor
 from .progress import Advance, progress
 from .run_folder import RunFolder, read_identity
+from .sealed_json import read_sealed, strict_object, write_sealed
+from .shown import shown
 from .store import ResultStore, RunKey
 from .threads import one_thread
 
@@ -24,11 +26,17 @@ __all__ = [
     "SerialExecutor",
     "check_template",
     "describe_environment",
+    "digest_of_file",
     "one_thread",
     "progress",
     "read_identity",
+    "read_sealed",
     "read_settings",
     "read_tensors",
+    "read_whole",
+    "shown",
+    "strict_object",
     "write_atomically",
+    "write_sealed",
     "write_tensors",
 ]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._errors import CheckpointError
+from .atomic_file import read_whole, sync_folder, write_all, write_failed
 
 #: Answers are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to flush.
 _FLUSH_SECONDS = 0.2
@@ -26,54 +28,61 @@ class Answers:
     asked twice has two answers, which come back in their order. A torn last line is dropped.
 
     Args:
-        path: a file of JSON lines; None keeps nothing.
+        path: a file of JSON lines, each with a checksum; None keeps nothing.
         clock: for `seconds`.
 
     Raises:
-        CheckpointError: the file holds something else.
+        CheckpointError: the file holds something else, or was changed.
+        WriteFailed: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._old: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
+        self._path = None if path is None else Path(path)
         self._handle: int | None = None
         self._at = 0.0
         self._pending = 0
-        if path is not None:
-            sound = self._read(Path(path))
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            os.ftruncate(self._handle, sound)
+        if self._path is not None:
+            self._handle = _opened(self._path, self._read(self._path))
         self._live_since = self._flushed = clock()
         self.kept = self._pending
 
     def of(self, question: str, ask: Callable[[], float]) -> float:
-        """The kept answer to `question`, else what `ask` returns, which is kept. An error of `ask` is not kept."""
+        """The kept answer to `question`, else what `ask` returns, which is kept. An error of `ask` is not kept.
+
+        Raises: WriteFailed where the answer cannot be kept.
+        """
         if self._old[question]:
             answer, at = self._old[question].popleft()
             self._pending -= 1
-            self._at = max(self._at, at)
-            self._live_since = self._clock()
+            now = self._clock()
+            self._at, self._live_since = max(self._at + now - self._live_since, at), now
             return answer
-        answer = ask()
+        answer = float(ask())
         if self._handle is not None:
-            row = {"question": question, "answer": answer, "seconds": round(self.seconds(), 6)}
-            os.write(self._handle, json.dumps(row, allow_nan=False).encode() + b"\n")
-            self._flush_now_and_then()
+            self._keep(_line(question, answer, round(self.seconds(), 6)))
         return answer
 
     def seconds(self) -> float:
         """Seconds since the run began, without the time between a stop and the next start.
 
-        While old answers come back the clock stands where it stood when they came in.
+        An old answer puts the clock forward to when it came in, never back: the clock is later only where coming
+        back to this point took longer than the run itself had.
         """
         return self._at + (self._clock() - self._live_since)
 
     def close(self) -> None:
-        """Flush and close the file."""
-        if self._handle is not None:
-            os.fsync(self._handle)
-            os.close(self._handle)
-            self._handle = None
+        """Flush and close the file. Raises WriteFailed where the last answers did not reach the disk."""
+        if self._handle is None:
+            return
+        handle, self._handle = self._handle, None
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            raise write_failed(self._path or "", error) from error
+        finally:
+            os.close(handle)
 
     def __enter__(self) -> Self:
         return self
@@ -83,34 +92,57 @@ class Answers:
     ) -> None:
         self.close()
 
-    def _flush_now_and_then(self) -> None:
+    def _keep(self, line: bytes) -> None:
         assert self._handle is not None
-        if self._clock() - self._flushed > _FLUSH_SECONDS:
-            os.fsync(self._handle)
-            self._flushed = self._clock()
+        try:
+            write_all(self._handle, line)
+            if self._clock() - self._flushed > _FLUSH_SECONDS:
+                os.fsync(self._handle)
+                self._flushed = self._clock()
+        except OSError as error:
+            raise write_failed(self._path or "", error) from error
 
     def _read(self, path: Path) -> int:
         """Fill the old answers; returns how many leading bytes of the file are sound."""
         try:
-            content = path.read_bytes()
+            content = read_whole(path)
         except FileNotFoundError:
             return 0
-        except OSError as error:
-            raise CheckpointError(f"cannot read the answers in {path}: {error}. Choose another folder.") from error
-        sound = 0
-        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        *lines, torn = content.split(b"\n")
+        for number, line in enumerate(lines, start=1):
             row = _parsed(line)
-            if row is None and line.endswith(b"\n"):
+            if row is None:
                 raise CheckpointError(
-                    f"line {number} of {path} is not an answer: {line[:80]!r}. Something else changed the file; "
-                    "remove the folder to begin anew."
+                    f"line {number} of {str(path)!r} is not an answer of this run, or was changed: {line[:80]!r}. "
+                    "Remove it and all lines below it to go on from there, or remove the folder to begin anew."
                 )
-            if row is None or not line.endswith(b"\n"):
-                break
             self._old[row[0]].append(row[1:])
             self._pending += 1
-            sound += len(line)
-        return sound
+        return len(content) - len(torn)
+
+
+def _opened(path: Path, sound: int) -> int:
+    """The file behind its `sound` bytes, ready to append to. A link is not followed: what it leads to is not ours."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        try:
+            os.ftruncate(handle, sound)
+            sync_folder(path.parent)
+        except BaseException:
+            os.close(handle)
+            raise
+    except OSError as error:
+        raise write_failed(path, error) from error
+    return handle
+
+
+def _line(question: str, answer: float, seconds: float) -> bytes:
+    row = {"question": question, "answer": answer, "seconds": seconds, "check": _check(question, answer, seconds)}
+    return json.dumps(row, allow_nan=False).encode() + b"\n"
+
+
+def _check(question: str, answer: float, seconds: float) -> str:
+    return f"{zlib.crc32(json.dumps([question, answer, seconds]).encode()):08x}"
 
 
 def _parsed(line: bytes) -> tuple[str, float, float] | None:
@@ -118,17 +150,11 @@ def _parsed(line: bytes) -> tuple[str, float, float] | None:
         row: Any = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or set(row) != {"question", "answer", "seconds"}:
+    if not isinstance(row, dict) or set(row) != {"question", "answer", "seconds", "check"}:
         return None
-    numbers = [row["answer"], row["seconds"]]
-    if not isinstance(row["question"], str) or any(type(n) not in (int, float) for n in numbers):
+    question, answer, seconds = row["question"], row["answer"], row["seconds"]
+    if not isinstance(question, str) or type(answer) is not float or type(seconds) is not float:
         return None
-    try:
-        answer, seconds = (float(n) for n in numbers)
-    except OverflowError:
+    if not (math.isfinite(answer) and math.isfinite(seconds) and seconds >= 0):
         return None
-    return (
-        (row["question"], answer, seconds)
-        if math.isfinite(answer) and math.isfinite(seconds) and seconds >= 0
-        else None
-    )
+    return (question, answer, seconds) if row["check"] == _check(question, answer, seconds) else None

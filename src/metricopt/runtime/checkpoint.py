@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._errors import CheckpointError, ConfigError
 from .atomic_file import write_atomically
+from .sealed_json import strict_object
+from .shown import listed, shown
 
 if TYPE_CHECKING:  # a worker process sets its number of threads before torch is imported
     from torch import Tensor
@@ -41,14 +44,15 @@ def write_tensors(
 
     # clone: two names may share memory, which the format refuses
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    header = {"kind": kind, "version": version, "settings": dict(settings), "digest": _digest(plain)}
+    header: dict[str, Any] = {"kind": kind, "version": version, "settings": dict(settings)}
     try:
-        text = json.dumps(header, sort_keys=True, allow_nan=False)
+        json.dumps(header, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f"settings of a {kind} must be JSON (numbers, text, lists, mappings), got {dict(settings)!r}: {error}. "
             "Put tensors among the tensors, and None in place of NaN."
         ) from error
+    text = json.dumps(header | {"digest": _digest(plain, header)}, sort_keys=True)
     write_atomically(path, save(plain, metadata={_HEADER: text}))
 
 
@@ -76,7 +80,7 @@ def read_tensors(
         the template.
     """
     tensors, header = _read(path, kind, version, with_tensors=True)
-    if header["digest"] != _digest(tensors):
+    if header.pop("digest") != _digest(tensors, header):
         raise CheckpointError(f"{path} is damaged: its numbers do not match their checksum. Save it again.")
     if template is not None:
         check_template(path, tensors, template)
@@ -88,7 +92,8 @@ def check_template(path: str | os.PathLike[str], found: Mapping[str, Tensor], te
     if set(found) != set(template):
         missing, surplus = sorted(set(template) - set(found)), sorted(set(found) - set(template))
         raise CheckpointError(
-            f"{path} does not fit: it lacks the tensors {missing} and has the unknown tensors {surplus}. "
+            f"{path} does not fit: it lacks the tensors {listed(missing)} and has the unknown tensors "
+            f"{listed(surplus)}. "
             "Load it into what it was saved from, or save it again."
         )
     for name, wanted in template.items():
@@ -106,6 +111,8 @@ def _read(
     from safetensors import SafetensorError, safe_open
 
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError("it is not a regular file")  # a pipe would block
         with safe_open(os.fspath(path), framework="pt") as file:
             metadata = file.metadata() or {}
             names = list(file.keys()) if with_tensors else []
@@ -115,30 +122,30 @@ def _read(
     header = _header(metadata, path, kind)
     if (header["kind"], header["version"]) != (kind, version):
         raise CheckpointError(
-            f"{path} holds a {header['kind']!r} of format {header['version']!r}, but a {kind!r} of format {version} "
-            "is asked for. Give the right file, or save it again with this version."
+            f"{path} holds a {shown(header['kind'])} of format {shown(header['version'])}, but a {kind!r} of format "
+            f"{version} is asked for. Give the right file, or save it again with this version."
         )
     return tensors, header
 
 
 def _header(metadata: Mapping[str, str], path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     try:
-        header = json.loads(metadata[_HEADER])
-    except (KeyError, ValueError) as error:
+        header = strict_object(metadata[_HEADER], path)
+    except (KeyError, CheckpointError) as error:
         raise CheckpointError(
             f"{path} is not a saved {kind}: it has no readable header. Give the right file."
         ) from error
-    if not isinstance(header, dict) or set(header) != _FIELDS or not isinstance(header["settings"], dict):
+    if set(header) != _FIELDS or not isinstance(header["settings"], dict):
         raise CheckpointError(
             f"{path} is not a saved {kind}: its header should have the fields {sorted(_FIELDS)}. Give the right file."
         )
     return header
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def _digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
     import torch
 
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         flat = tensors[name].contiguous().reshape(-1).view(torch.uint8)
         digest.update(f"{name}\x1f{tuple(tensors[name].shape)}\x1f{tensors[name].dtype}\x1f".encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any, Self
 
 from .._errors import CheckpointError, ConfigError, RunLocked
 from .answers import Answers
-from .atomic_file import write_atomically
+from .atomic_file import remove_leftovers
 from .environment import describe_environment
+from .sealed_json import read_sealed, write_sealed
+from .shown import shown
 
 _KIND, _VERSION = "metricopt run", 1
 _CARD = "run.json"
@@ -35,17 +36,20 @@ class RunFolder:
         RunLocked: another process holds it.
         ConfigError: it holds another run, or files that are no run at all.
         CheckpointError: its card cannot be read.
+        WriteFailed: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], identity: Identity) -> None:
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the run folder {self.path}: {error.strerror}; choose another") from error
+        except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+            told = getattr(error, "strerror", None) or error
+            raise ConfigError(f"cannot make the run folder {str(self.path)!r}: {told}; choose another") from error
         self._lock = self._hold()
         try:
             self._settle(dict(identity))
+            remove_leftovers(self.path)
             self.answers = Answers(self.path / _ANSWERS)
         except BaseException:
             os.close(self._lock)
@@ -57,26 +61,39 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.answers.close()
-        os.close(self._lock)  # releases the lock, as the death of the process does
+        try:
+            self.answers.close()
+        finally:
+            os.close(self._lock)  # releases the lock, as the death of the process does
 
     def _hold(self) -> int:
         try:
-            handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            # A link is not followed: what it leads to is not ours to write.
+            handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         except OSError as error:
-            raise ConfigError(f"cannot write to the run folder {self.path}: {error.strerror}") from error
+            raise self._not_writable(error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
+        except BlockingIOError as error:
+            holder = os.pread(handle, 32, 0)
             os.close(handle)
             raise RunLocked(
-                f"the run folder {self.path} is in use by another process (number {holder}); "
+                f"the run folder {self.path} is in use by another process "
+                f"(number {holder.decode() if holder.isdigit() else 'unknown'}); "
                 "wait for it, stop it, or choose another folder"
             ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            os.close(handle)
+            raise self._not_writable(error) from error
         return handle
+
+    def _not_writable(self, error: OSError) -> ConfigError:
+        told = error.strerror or error
+        return ConfigError(
+            f"cannot write to the run folder {self.path}: {told}. Make room or rights, or choose another"
+        )
 
     def _settle(self, identity: dict[str, Any]) -> None:
         """Write the card of a new run, or compare with the one that is there."""
@@ -84,16 +101,15 @@ class RunFolder:
         if not card.exists():
             strangers = sorted(one.name for one in self.path.iterdir() if not one.name.startswith("."))
             if strangers:
-                raise ConfigError(
-                    f"{self.path} is not empty and holds no run ({', '.join(strangers[:3])}); choose a new folder"
-                )
+                told = ", ".join(name if name.isprintable() else repr(name) for name in strangers[:3])
+                raise ConfigError(f"{self.path} is not empty and holds no run ({told}); choose a new folder")
             text = {"kind": _KIND, "version": _VERSION, "identity": identity, "environment": describe_environment()}
-            write_atomically(card, json.dumps(text, indent=2).encode() + b"\n")
+            write_sealed(card, text)
             return
         found = read_identity(self.path)
         if found != identity:
             changed = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
-            told = ", ".join(f"{k} was {found.get(k)!r} and is now {identity.get(k)!r}" for k in changed[:4])
+            told = ", ".join(f"{k} was {shown(found.get(k))} and is now {shown(identity.get(k))}" for k in changed[:4])
             raise ConfigError(
                 f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun with"
             )
@@ -107,12 +123,10 @@ def read_identity(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """
     card = Path(folder) / _CARD
     try:
-        found = json.loads(card.read_bytes())
+        found = read_sealed(card)
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is not a run folder: it has no {_CARD}. Give the folder of a run.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {card}: {error}. Restore it, or begin a new run.") from error
-    identity = found.get("identity") if isinstance(found, dict) else None
+    identity = found.get("identity")
     plain = isinstance(identity, dict) and all(
         isinstance(v, str | int | float | bool | None) for v in identity.values()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._random import generator
-from ..runtime import check_template, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, shown, write_tensors
 from .fit import FitConfig, fit_points
 from .network import ValueFunction
 
@@ -95,6 +96,7 @@ class LearnedValue:
             "fingerprint": self.function.fingerprint,
             "diagnostics": dict(self.diagnostics),
             "count": len(self),
+            "function": _digest_of_function(self.function),
         }
         write_tensors(path / _POINTS, tensors, kind=_KIND, version=_VERSION, settings=settings)
         return path
@@ -111,26 +113,47 @@ class LearnedValue:
         function = ValueFunction.load(path / _FUNCTION)
         tensors, settings = read_tensors(path / _POINTS, kind=_KIND, version=_VERSION)
         metric, count, diagnostics = _checked(path, settings)
-        dtype = tensors["phis"].dtype if "phis" in tensors else torch.float32
         template = {
-            "phis": torch.zeros(count, function.dim, dtype=dtype),
-            "utilities": torch.zeros(count, dtype=torch.float64),
+            "phis": torch.zeros(count, function.dim, dtype=_dtype(tensors), device="meta"),
+            "utilities": torch.zeros(count, dtype=torch.float64, device="meta"),
         }
         check_template(path / _POINTS, tensors, template)
-        if settings["fingerprint"] != function.fingerprint:
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise CheckpointError(f"{path / _POINTS} holds numbers that are not finite. Save it again.")
+        if settings.get("fingerprint") != function.fingerprint:
             raise FingerprintMismatch(
-                f"the two files in {path} belong to different phis, {settings['fingerprint']!r} and "
-                f"{function.fingerprint!r}; save the value function again"
+                f"the two files in {path} belong to different phis, {shown(settings.get('fingerprint'))} and "
+                f"{shown(function.fingerprint)}; save the value function again"
+            )
+        if settings.get("function") != _digest_of_function(function):
+            raise CheckpointError(
+                f"the two files in {path} were not saved together: saving was stopped half-way, or one of them was "
+                "replaced. Save the value function again."
             )
         return LearnedValue(function=function, metric=metric, diagnostics=diagnostics, **tensors)
+
+
+def _dtype(tensors: Mapping[str, Tensor]) -> torch.dtype:
+    """That of the saved phis, if they may have it."""
+    dtype = tensors["phis"].dtype if "phis" in tensors else None
+    return dtype if dtype in (torch.float32, torch.float64) else torch.float32
+
+
+def _digest_of_function(function: ValueFunction) -> str:
+    """Sixteen hex digits over weights and scales: which function the observations beside it belong to."""
+    total = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(function.state_dict().items()):
+        total.update(name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _checked(path: Path, settings: Mapping[str, Any]) -> tuple[str, int, dict[str, float]]:
     metric, count, diagnostics = (settings.get(name) for name in ("metric", "count", "diagnostics"))
     sound = isinstance(metric, str) and type(count) is int and 0 <= count <= 1 << 24 and isinstance(diagnostics, dict)
-    if not sound or not all(isinstance(number, int | float) for number in dict(diagnostics or {}).values()):
+    figures = diagnostics.values() if isinstance(diagnostics, dict) else ()
+    if not sound or not all(type(figure) in (int, float) and abs(figure) < 1e300 for figure in figures):
         raise CheckpointError(
-            f"{path / _POINTS} has settings that describe no observations: {settings}. Save it again."
+            f"{path / _POINTS} has settings that describe no observations: {shown(settings)}. Save it again."
         )
-    assert isinstance(metric, str) and isinstance(count, int)
-    return metric, count, {str(name): float(number) for name, number in dict(diagnostics or {}).items()}
+    assert isinstance(metric, str) and isinstance(count, int) and isinstance(diagnostics, dict)
+    return metric, count, {str(name): float(figure) for name, figure in diagnostics.items()}

@@ -15,7 +15,7 @@ from .._checks import at_least, one_of, positive
 from .._errors import CheckpointError, ConfigError
 from .._phi import PhiSpec
 from .._random import generator as named_generator
-from ..runtime import check_template, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, shown, write_tensors
 from .frozen import FrozenLayer, FrozenValue
 
 Norm = Literal["batch", "layer", "none"]
@@ -225,23 +225,36 @@ class ValueFunction(nn.Module):
             FingerprintMismatch: it was learned for another phi than `spec`.
         """
         tensors, settings = read_tensors(path, kind=_KIND, version=_VERSION)
-        value = _template(path, settings)
+        value = _template(path, settings, numbers=sum(tensor.numel() for tensor in tensors.values()))
         if spec is not None:
             spec.check_fingerprint(value.fingerprint, f"the value function in {path}")
         check_template(path, tensors, value.state_dict())
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise CheckpointError(f"{path} holds numbers that are not finite. Save it again.")
         value.load_state_dict(tensors)
         return value.eval()
 
 
-def _template(path: str | os.PathLike[str], settings: dict[str, Any]) -> ValueFunction:
+def _template(path: str | os.PathLike[str], settings: dict[str, Any], *, numbers: int) -> ValueFunction:
+    """A value function of these settings, if it needs no more than the `numbers` that the file holds."""
     expected = {"dim": int, "hidden": list, "norm": str, "members": int, "fingerprint": str, "dtype": str}
     for name, kind in expected.items():
         if not isinstance(settings.get(name), kind):
             raise CheckpointError(
-                f"{path}: setting {name!r} should be of type {kind.__name__}, got {settings.get(name)!r}. Save it again."
+                f"{path}: setting {name!r} should be of type {kind.__name__}, got {shown(settings.get(name))}. "
+                "Save it again."
             )
     if set(settings) != set(expected) or settings["dtype"] not in ("float32", "float64"):
-        raise CheckpointError(f"{path} has settings that do not describe a value function: {settings}. Save it again.")
+        raise CheckpointError(
+            f"{path} has settings that do not describe a value function: {shown(settings)}. Save it again."
+        )
+    widths = (settings["dim"], *settings["hidden"])
+    if all(type(size) is int for size in (*widths, settings["members"])):
+        needed = settings["members"] * sum(a * b for a, b in pairwise(widths))
+        if needed > numbers:
+            raise CheckpointError(
+                f"{path} does not fit: its settings should have more numbers than it holds. Save it again."
+            )
     try:
         value = ValueFunction(
             settings["dim"],

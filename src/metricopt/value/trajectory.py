@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +12,10 @@ from torch import Tensor
 from .._checks import at_least
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._phi import PhiSpec
-from ..runtime import check_template, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, shown, write_tensors
 
 _KIND, _VERSION = "trajectories", 1
+_PHI_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class Trajectories:
@@ -57,7 +59,7 @@ class Trajectories:
         at_least("step", step, self._steps[-1] if self._steps else 0)
         if tuple(phis.shape) != (self.runs, self.dim):
             raise ConfigError(f"phis must have shape {(self.runs, self.dim)}, got {tuple(phis.shape)}")
-        if not phis.is_floating_point() or (self._phis and phis.dtype != self._phis[0].dtype):
+        if phis.dtype not in _PHI_DTYPES or (self._phis and phis.dtype != self._phis[0].dtype):
             wanted = self._phis[0].dtype if self._phis else "floating point"
             raise ConfigError(f"phis must be {wanted}, got {phis.dtype}; keep one dtype over all steps")
         if not bool(torch.isfinite(phis).all()):
@@ -148,23 +150,22 @@ class Trajectories:
     def load(path: str | os.PathLike[str], *, spec: PhiSpec | None = None) -> Trajectories:
         """Read what `save` wrote; with `spec`, FingerprintMismatch unless it is the phi they were made for."""
         tensors, settings = read_tensors(path, kind=_KIND, version=_VERSION)
-        try:
-            runs, dim, length = (at_least(name, settings[name], least) for name, least in _FIELDS)
-            fingerprint = str(settings["fingerprint"])
-        except (KeyError, ConfigError) as error:
-            raise CheckpointError(f"{path} has a broken header: {error}. Save it again.") from error
+        runs, dim, length, fingerprint = _checked_sizes(path, settings)
         if spec is not None:
             spec.check_fingerprint(fingerprint, f"the file {path}")
         dtype = tensors["phis"].dtype if "phis" in tensors else torch.float32
         template = {
-            "phis": torch.zeros(runs, length, dim, dtype=dtype),
-            "utilities": torch.zeros(runs, length, dtype=torch.float64),
-            "steps": torch.zeros(length, dtype=torch.int64),
+            "phis": torch.zeros(runs, length, dim, dtype=dtype, device="meta"),
+            "utilities": torch.zeros(runs, length, dtype=torch.float64, device="meta"),
+            "steps": torch.zeros(length, dtype=torch.int64, device="meta"),
         }
         check_template(path, tensors, template)
         loaded = Trajectories(runs=runs, fingerprint=fingerprint, dim=dim)
-        for index, step in enumerate(tensors["steps"].tolist()):
-            loaded.append(step, tensors["phis"][:, index], tensors["utilities"][:, index])
+        try:
+            for index, step in enumerate(tensors["steps"].tolist()):
+                loaded.append(step, tensors["phis"][:, index], tensors["utilities"][:, index])
+        except ConfigError as error:
+            raise CheckpointError(f"{path} holds no trajectories: {error}. Save it again.") from error
         return loaded
 
     def _made(
@@ -176,4 +177,18 @@ class Trajectories:
         return made
 
 
+def _checked_sizes(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> tuple[int, int, int, str]:
+    """Runs, dim, length and fingerprint of a saved file."""
+    try:
+        runs, dim, length = (at_least(name, settings[name], least) for name, least in _FIELDS)
+    except (KeyError, ConfigError) as error:
+        raise CheckpointError(f"{path} has a broken header: {error}. Save it again.") from error
+    fingerprint = settings.get("fingerprint")
+    if runs * dim * max(length, 1) > _MOST_NUMBERS or not isinstance(fingerprint, str):
+        raise CheckpointError(f"{path} has a broken header: {shown(settings)}. Save it again.")
+    return runs, dim, length, fingerprint
+
+
 _FIELDS = (("runs", 1), ("dim", 1), ("length", 0))
+#: More phis than this fit into no file.
+_MOST_NUMBERS = 1 << 40
