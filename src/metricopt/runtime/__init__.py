@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .answers import Answers
 from .atomic_file import digest_of_file, read_whole, write_atomically
-from .checkpoint import check_template, read_settings, read_tensors, write_tensors
+from .checkpoint import FILE_LAYOUT, check_template, read_settings, read_tensors, write_tensors
 from .environment import describe_environment
 from .executors import Executor, Outcome, ProcessExecutor, SerialExecutor
 from .progress import Advance, progress
@@ -15,6 +15,7 @@ from .store import ResultStore, RunKey
 from .threads import one_thread
 
 __all__ = [
+    "FILE_LAYOUT",
     "Advance",
     "Answers",
     "Executor",

@@ -17,6 +17,9 @@ from .shown import listed, shown
 if TYPE_CHECKING:  # a worker process sets its number of threads before torch is imported
     from torch import Tensor
 
+#: Number of the layout of all saved files; in 2 the digest covers the settings too.
+FILE_LAYOUT = 2
+
 _HEADER = "metricopt"
 _FIELDS = {"kind", "version", "settings", "digest"}
 

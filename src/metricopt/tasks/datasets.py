@@ -14,7 +14,7 @@ from torch import Tensor
 from .._random import generator
 from .._registry import Registry
 from ..runtime import write_tensors
-from .disk_cache import cache_root, read_entry
+from .disk_cache import entries_root, read_entry
 from .files import PublishedFile
 from .parse import Parsed, parse_covtype, parse_libsvm
 from .pretrain import Pretraining
@@ -58,7 +58,7 @@ class PublishedTable:
             DataError: a file is missing or damaged.
             CheckpointError: the cache entry is damaged.
         """
-        path = cache_root() / "tables" / f"{self.name}-{self.checksum}.safetensors"
+        path = entries_root() / "tables" / f"{self.name}-{self.checksum}.safetensors"
         if not path.is_file():
             features, targets = self.parse(tuple(file.read() for file in self.files))
             arrays = {"features": torch.from_numpy(features), "targets": torch.from_numpy(targets)}

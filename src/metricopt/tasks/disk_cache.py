@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from .._errors import CheckpointError
-from ..runtime import read_tensors
+from ..runtime import FILE_LAYOUT, read_tensors
 
 #: Environment variable with the folder for downloads, parsed tables, pre-trained networks and reference scores.
 CACHE_VARIABLE = "METRICOPT_CACHE"
@@ -27,10 +27,15 @@ def cache_root() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "metricopt"
 
 
+def entries_root() -> Path:
+    """The folder of what is made here; files of another layout lie elsewhere and are made again."""
+    return cache_root() / f"layout-{FILE_LAYOUT}"
+
+
 def cache_path(folder: str, settings: Settings) -> Path:
     """The file below the cache folder for exactly these settings."""
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
-    return cache_root() / folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.safetensors"
+    return entries_root() / folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.safetensors"
 
 
 def read_entry(
