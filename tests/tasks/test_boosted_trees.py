@@ -16,13 +16,14 @@ from metricopt._errors import CheckpointError, ConfigError
 from metricopt._random import derive_seed
 from metricopt.metrics import Metric, get_metric
 from metricopt.tasks import Materials, Pretraining, TabularTask, boosted_trees, reference, tuned_shift
+from metricopt.tasks.disk_cache import entries_root
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of its own for every test."""
     monkeypatch.setenv("METRICOPT_CACHE", str(tmp_path))
-    return tmp_path / "reference"
+    return entries_root() / "reference"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import torch
 from metricopt._errors import CheckpointError, ConfigError, DataError
 from metricopt.tasks import DATASETS, load_dataset
 from metricopt.tasks.datasets import A9A, COVTYPE, PublishedTable, synthetic
+from metricopt.tasks.disk_cache import entries_root
 from metricopt.tasks.files import PublishedFile
 from metricopt.tasks.parse import parse_libsvm
 
@@ -75,7 +76,7 @@ def test_a_damaged_file_leaves_no_cache_entry(table: PublishedTable, tmp_path: P
 
 def test_a_damaged_cache_entry_is_an_error_that_says_what_to_do(table: PublishedTable, tmp_path: Path) -> None:
     table.load()
-    (entry,) = (tmp_path / "cache" / "tables").iterdir()
+    (entry,) = (entries_root() / "tables").iterdir()
     entry.write_bytes(entry.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="It is an entry of the cache: remove it, and it is made again"):
         table.load()

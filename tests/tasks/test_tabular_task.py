@@ -14,6 +14,7 @@ from torch import Tensor
 
 from metricopt._errors import CheckpointError, ConfigError
 from metricopt.tasks import Materials, Pretraining, TabularTask
+from metricopt.tasks.disk_cache import entries_root
 from metricopt.tasks.tabular import standardise
 
 QUICK = Pretraining(epochs=1, batch_size=256)
@@ -23,7 +24,7 @@ QUICK = Pretraining(epochs=1, batch_size=256)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of its own for every test."""
     monkeypatch.setenv("METRICOPT_CACHE", str(tmp_path))
-    return tmp_path / "pretrained"
+    return entries_root() / "pretrained"
 
 
 def task(**options: object) -> TabularTask:
