@@ -39,7 +39,6 @@ OPTIONAL = {
     "gpytorch": {"methods"},
     "cma": {"methods"},
     "pooch": {"tasks"},
-    "pandas": set[str](),
     "plotly": set[str](),
 }
 
