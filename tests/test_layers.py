@@ -40,6 +40,7 @@ OPTIONAL = {
     "cma": {"methods"},
     "pooch": {"tasks"},
     "plotly": set[str](),
+    **dict.fromkeys(("accelerate", "lightning", "mlflow", "tensorboard", "transformers"), {"integrations"}),
 }
 
 #: Slow to import: allowed inside functions only.
