@@ -112,9 +112,17 @@ def decides_by_shift(problem: Problem) -> bool:
 
 
 def _guides(problem: Problem) -> list[LossEntry]:
-    """Losses aimed at the metric that are defined for targets of this kind and own no state."""
+    """Losses aimed at the metric that take these scores and targets as they are and own no state."""
     kind = _kind(problem)
-    return [entry for entry in for_metric(problem.metric) if kind in entry.card.targets and not entry.card.stateful]
+    return [
+        entry
+        for entry in for_metric(problem.metric)
+        if kind in entry.card.targets
+        and entry.card.reads == "scores"
+        and entry.card.vmap
+        and not entry.card.stateful
+        and not entry.card.needs
+    ]
 
 
 def _kind(problem: Problem) -> str | None:
