@@ -63,7 +63,7 @@ def answer(story: Story) -> Answer:
 
 def _headline(story: Story, words: Wording) -> str:
     if not story.accepted:
-        return f"No change of {words.metric} held up, so the original model comes back"
+        return f"No gain in {words.metric} could be shown: the original model comes back"
     change = "rises" if story.after > story.before else "falls" if story.after < story.before else "stays"
     if change == "stays":
         return f"{words.metric} stays at {words.value(story.after)}"
@@ -73,8 +73,8 @@ def _headline(story: Story, words: Wording) -> str:
 def _interval(story: Story, words: Wording) -> str:
     if story.low is None or story.high is None:
         return "There is no interval: no acceptance test was made."
-    low, high = words.difference(story.low), words.difference(story.high)
-    return f"With {percent(story.confidence, _digits(story.confidence))} confidence between {low} and {high}."
+    sure = percent(story.confidence, _digits(story.confidence))
+    return f"With {sure} confidence {words.interval(story.low, story.high)}."
 
 
 def _digits(confidence: float) -> int:
@@ -99,6 +99,7 @@ def _picture(story: Story, words: Wording, width: int) -> Markup:
     line, zero = 62.0, axis.at(0.0)
     chart.add(tag("rect", class_="better", x=zero, y=22, width=max(width - zero, 0), height=82))
     chart.horizontal(axis, 112.0)
+    chart.add(tag("path", class_="axis", d=f"M0 112H{width}"))
     chart.add(tag("path", class_="zero", d=f"M{zero:.1f} 22V112"))
     left, right, gain = axis.at(story.low), axis.at(story.high), axis.at(story.gain)
     tip = f"gain {_signed(story.gain, words)}, interval {_signed(story.low, words)} to {_signed(story.high, words)}"
@@ -111,7 +112,7 @@ def _picture(story: Story, words: Wording, width: int) -> Markup:
     chart.text(0, 10, "← worse", "name")
     chart.text(width, 10, "better →", "name", "end")
     chart.text(zero, 148, "no change", "name", "middle" if 60 < zero < width - 60 else "start" if zero <= 60 else "end")
-    chart.text(width / 2, 170, f"gain in {words.metric}", "name", "middle")
+    chart.text(width / 2, 170, chart.fitted(f"gain in {words.metric}", width), "name", "middle")
     label = f"Gain {words.difference(story.gain)}. {_interval(story, words)}"
     return chart.svg(label)
 

@@ -9,8 +9,10 @@ from typing import final
 
 from markupsafe import Markup
 
-from .svg import group, tag
+from .svg import elided, group, tag
 from .ticks import log_ticks, nice_ticks, tick_labels
+
+_LETTER = 7.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ class Chart:
     def text(self, x: float, y: float, words: str, class_: str = "tick", anchor: str = "start", **more: str) -> None:
         self.add(tag("text", words, class_=class_, x=x, y=y, text_anchor=anchor, **more))
 
+    @staticmethod
+    def fitted(words: str, room: float) -> str:
+        """Words cut to what fits into `room` at the size of an axis title, in most fonts."""
+        return elided(words, int(room / _LETTER))
+
     def horizontal(self, axis: Axis, y: float, title: str = "", grid_to: float | None = None) -> None:
         """An axis below the picture: line, ticks, their labels, and the title under them."""
         if grid_to is not None:
@@ -109,7 +116,7 @@ class Chart:
         for tick, label in zip(axis.ticks, axis.labels, strict=True):
             self.text(axis.at(tick), y + 18, label, "tick", "middle")
         if title:
-            self.text((axis.start + axis.end) / 2, y + 38, title, "name", "middle")
+            self.text((axis.start + axis.end) / 2, y + 38, self.fitted(title, axis.end - axis.start), "name", "middle")
 
     def vertical(self, axis: Axis, x: float, right: float, title: str = "") -> None:
         """An axis on the left with a grid to `right`; the title lies above it, where it can be read."""
@@ -117,7 +124,7 @@ class Chart:
         for tick, label in zip(axis.ticks, axis.labels, strict=True):
             self.text(x - 8, axis.at(tick) + 4, label, "tick", "end")
         if title:
-            self.text(0, axis.end - 12, title, "name")
+            self.text(0, axis.end - 12, self.fitted(title, self.width), "name")
 
     def clipped(self, parts: Iterable[Markup], x: Axis, y: Axis, **attributes: str) -> Markup:
         """Parts of which only what lies within both axes is seen."""

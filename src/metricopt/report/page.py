@@ -42,7 +42,7 @@ def render(story: Story) -> str:
     drawn = [draw(story) for draw in FIGURES]
     page = environment.from_string(_asset("page.html.jinja")).render(
         story=story,
-        title=elided(story.title, 120) or "metricopt report",
+        title=elided(story.title, 160) or "metricopt report",
         sentence=sentence(story),
         answer=answer(story),
         metric=words.metric,

@@ -56,7 +56,8 @@ def count(name: str, value: Any) -> int:
 
 def several(name: str, value: Any, most: int) -> tuple[Any, ...]:
     """A sequence of at most `most` things as a tuple; text is not a sequence here."""
-    if isinstance(value, str | bytes | Mapping) or not (isinstance(value, Sequence) or hasattr(value, "tolist")):
+    array = getattr(value, "ndim", 0) > 0
+    if isinstance(value, str | bytes | Mapping) or not (isinstance(value, Sequence) or array):
         raise ConfigError(f"{name} must be a sequence, got {_short(value)}; pass a tuple or a list")
     if len(value) > most:
         raise ConfigError(f"{name} must hold at most {most:,} entries, got {len(value):,}; leave some out")

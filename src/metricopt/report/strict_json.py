@@ -91,8 +91,8 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if origin is Mapping:
         entries = _expect(dict, value, where, "an object").items()
         return {name: _read(arguments[1], entry, f"{where}[{name[:80]!r}]") for name, entry in entries}
-    if hint is float and isinstance(value, int):  # JSON has one kind of number
-        return value if isinstance(value, bool) else _read_float(value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):  # JSON has one kind of number
+        return _read_float(value, where)
     return _expect(hint, value, where, _WORDS[hint])
 
 

@@ -55,12 +55,17 @@ def short(value: float) -> str:
 
 
 def polyline(points: Iterable[tuple[float, float]]) -> str:
-    """The `d` of a path through `points`.
+    """The `d` of a path through `points`; steps from each one to the next are shorter to write than places.
 
-    >>> polyline([(0, 1), (2.5, 3)])
-    'M0 1L2.5 3'
+    >>> polyline([(100, 101), (102.5, 103), (102.5, 101)])
+    'M100 101l2.5 2 0 -2'
     """
-    return "M" + "L".join(f"{short(x)} {short(y)}" for x, y in points)
+    first, *rest = [(round(x, 1), round(y, 1)) for x, y in points]
+    steps, at = [], first
+    for point in rest:
+        steps.append(f"{short(point[0] - at[0])} {short(point[1] - at[1])}")
+        at = point
+    return f"M{short(first[0])} {short(first[1])}" + (f"l{' '.join(steps)}" if steps else "")
 
 
 def staircase(points: Sequence[tuple[float, float]]) -> str:

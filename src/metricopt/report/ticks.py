@@ -16,8 +16,8 @@ def nice_ticks(low: float, high: float, about: int = 5, *, whole: bool = False) 
         about: how many ticks are wanted.
         whole: whether only whole numbers make sense.
 
-    >>> nice_ticks(0.612, 0.694), nice_ticks(0, 7, whole=True)
-    ([0.62, 0.64, 0.66, 0.68], [0.0, 2.0, 4.0, 6.0])
+    >>> nice_ticks(0.612, 0.694), nice_ticks(0, 9, whole=True)
+    ([0.62, 0.64, 0.66, 0.68], [0.0, 2.0, 4.0, 6.0, 8.0])
     """
     raw = (high - low) / max(about, 1)
     power = 10.0 ** math.floor(math.log10(raw))

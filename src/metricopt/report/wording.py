@@ -21,6 +21,8 @@ class Wording:
     >>> story = Story(title="", metric="cost", higher_is_better=False, bounds=(0, 100), before=20, after=18.5, low=0.71,
     ...     high=2.3, confidence=0.95, accepted=True, reason="", verified=True, calls=10, seconds=1)
     >>> words = Wording(story)
+    >>> words.interval(0.71, 2.3), words.interval(-2.3, -0.71), words.interval(-0.5, 1)
+    ('between 0.7 and 2.3 better', 'between 0.7 and 2.3 worse', 'between 0.5 worse and 1.0 better')
     >>> words.value(story.before), words.difference(story.gain), words.difference(-0.5), words.direction
     ('20.0', '1.5 better', '0.5 worse', 'lower is better')
     """
@@ -36,6 +38,13 @@ class Wording:
     def value(self, raw: float) -> str:
         """A raw value of the metric."""
         return plain(raw, self.decimals)
+
+    def interval(self, low: float, high: float) -> str:
+        """An interval of gains: one word for both ends where they lie on the same side."""
+        if low * high <= 0:
+            return f"between {self.difference(low)} and {self.difference(high)}"
+        near, far = sorted((abs(low), abs(high)))
+        return f"between {plain(near, self.decimals)} and {self.difference(low if abs(low) == far else high)}"
 
     def difference(self, gain: float) -> str:
         """A gain in units of the metric, positive = better."""

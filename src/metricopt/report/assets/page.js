@@ -97,7 +97,8 @@
   const show = (event) => {
     const mark = event.target.closest ? event.target.closest("[data-tip]") : null;
     if (!mark) { hide(); return; }
-    tip.textContent = mark.dataset.tip;
+    const lead = mark.closest("[data-lead]");
+    tip.textContent = (lead ? lead.dataset.lead : "") + mark.dataset.tip;
     tip.hidden = false;
     const { width, height } = tip.getBoundingClientRect();
     const left = Math.min(Math.max(event.clientX - width / 2, 8), root.clientWidth - width - 8);

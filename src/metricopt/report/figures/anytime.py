@@ -13,8 +13,7 @@ from ..svg import elided, group, polyline, staircase, tag, thinned
 from ..wording import Wording, counted, duration
 
 _TITLE = "Methods compared"
-_MOST_STEPS = 60
-_MOST_CALLS = 160
+_MOST_STEPS = 50
 
 
 def anytime(story: Story) -> Figure | Absent:
@@ -65,7 +64,7 @@ def _table(story: Story) -> Table:
         for stage in story.stages
     )
     marked = next((at for at, stage in enumerate(story.stages) if stage.chosen), None)
-    head = ("Method", f"{words.metric} of its proposal (search part)", "Calls", "Time", "Went on")
+    head = ("Method", "On the search part", "Calls", "Time", "Went on")
     return Table(head=head, rows=rows, marked=marked)
 
 
@@ -73,7 +72,7 @@ def _draw(story: Story, stages: Sequence[Stage], width: int) -> Markup:
     words, narrow = Wording(story), width == NARROW
     chart = Chart("anytime", width, 300 if narrow else 380)
     best = {stage.name: story.best_so_far(stage.observed) for stage in stages}
-    right = width - (12 if narrow else 170)
+    right = width - (12 if narrow else 200)
     x = Axis.over(
         [1, max(len(stage.observed) for stage in stages)], 52, right, about=4 if narrow else 8, whole=True, pad=0
     )
@@ -96,13 +95,11 @@ def _draw(story: Story, stages: Sequence[Stage], width: int) -> Markup:
 def _stage(
     chart: Chart, story: Story, stage: Stage, at: int, colour: int, best: Sequence[float], x: Axis, y: Axis
 ) -> Markup:
-    words = Wording(story)
+    words, most = Wording(story), _MOST_STEPS if chart.width == WIDE else _MOST_STEPS // 2
     changes = [call for call in range(len(best)) if call == 0 or best[call] != best[call - 1]]
-    corners = [(x.at(call + 1), y.at(best[call])) for call in (*thinned(changes, 2 * _MOST_STEPS), len(best) - 1)]
+    corners = [(x.at(call + 1), y.at(best[call])) for call in (*thinned(changes, 2 * most), len(best) - 1)]
     singles = [call for call, value in enumerate(stage.observed) if y.holds(value)]
-    specks = "".join(
-        f"M{x.at(call + 1):.1f} {y.at(stage.observed[call]):.1f}h0" for call in thinned(singles, _MOST_CALLS)
-    )
+    specks = "".join(f"M{x.at(call + 1):.1f} {y.at(stage.observed[call]):.1f}h0" for call in thinned(singles, 3 * most))
     parts = [tag("path", class_="specks", d=specks, data_series="calls")] if specks else []
     parts.append(tag("path", class_="line strong-line" if stage.chosen else "line", d=staircase(corners)))
     parts += [
@@ -112,12 +109,17 @@ def _stage(
             cx=x.at(call + 1),
             cy=y.at(best[call]),
             r=3,
-            data_tip=f"{elided(stage.title, 40)}, call {call + 1:,}: {words.value(best[call])}",
+            data_tip=f"call {call + 1:,}: {words.value(best[call])}",
         )
-        for call in thinned(changes, _MOST_STEPS)
+        for call in thinned(changes, most)
         if y.holds(best[call])
     ]
-    return group([chart.clipped(parts, _wider(x), _wider(y))], class_=f"c{colour}", data_series=f"stage{at}")
+    return group(
+        [chart.clipped(parts, _wider(x), _wider(y))],
+        class_=f"c{colour}",
+        data_series=f"stage{at}",
+        data_lead=f"{elided(stage.title, 40)}, ",
+    )
 
 
 def _end_labels(
@@ -137,7 +139,7 @@ def _end_labels(
                         class_="leader",
                         d=polyline([(last, ends[at]), (x.end + 6, ends[at]), (x.end + 16, place)]),
                     ),
-                    tag("text", elided(stage.title, 20), class_="label", x=x.end + 20, y=place - 1),
+                    tag("text", elided(stage.title, 23), class_="label", x=x.end + 20, y=place - 1),
                     tag("text", value, class_="tick", x=x.end + 20, y=place + 13),
                 ],
                 class_=f"c{_colour(stages, stage)}",

@@ -24,8 +24,8 @@ _SOUGHT = Choice(
     name="of",
     legend="Right answers",
     options=(
-        Option(value=_OF_TRUTH, label="of each true class (recall)"),
-        Option(value=_OF_PREDICTED, label="of each predicted class (precision)"),
+        Option(value=_OF_TRUTH, label="per true class"),
+        Option(value=_OF_PREDICTED, label="per prediction"),
     ),
     chosen=_OF_TRUTH,
 )
@@ -44,7 +44,8 @@ def classes(story: Story) -> Figure | Absent:
         key="classes",
         title=_TITLE,
         caption=(
-            f"Hollow is before, filled is {words.after}. A gain for one class is often paid for by another; "
+            f"Right answers per true class (recall) or per prediction (precision): hollow is before, filled is "
+            f"{words.after}. A gain for one class is often paid for by another; "
             f"{words.metric} decides whether the trade is worth it.{merged}"
         ),
         measured=f"Measured on the {words.part}.",
@@ -56,8 +57,10 @@ def classes(story: Story) -> Figure | Absent:
 
 
 def _draw(confusion: Confusion, words: Wording, width: int) -> Markup:
-    left, right = (190, 110) if width == WIDE else (104, 66)
-    chart = Chart("classes", width, 34 + _ROW * len(confusion.labels) + 56)
+    longest = max(len(elided(label, _most(width))) for label in confusion.labels)
+    left, right = max(40, 7.4 * longest) + 22, 110 if width == WIDE else 66
+    row = _ROW if len(confusion.labels) > FEW_CLASSES else 2 * _ROW
+    chart = Chart("classes", width, 30 + row * len(confusion.labels) + 56)
     for name, fractions in ((_OF_TRUTH, right_of_truth), (_OF_PREDICTED, right_of_predicted)):
         before, after = fractions(confusion.before), fractions(confusion.after)
         parts = _view(chart, confusion.labels, before, after, (left, width - right), words)
@@ -87,10 +90,19 @@ def _view(
     view.horizontal(axis, bottom, title="right answers in %", grid_to=30)
     view.text(chart.width, 20, "change", "name", "end")
     for at, label in enumerate(labels):
-        y = 30 + _ROW * (at + 0.5)
-        most = 24 if chart.width == WIDE else 12
+        y = 30 + (bottom - 30) / len(labels) * (at + 0.5)
         name = tag("title", label)
-        view.add(tag("text", elided(label, most), name, class_="row", x=sides[0] - 14, y=y + 4.5, text_anchor="end"))
+        view.add(
+            tag(
+                "text",
+                elided(label, _most(chart.width)),
+                name,
+                class_="row",
+                x=sides[0] - 14,
+                y=y + 4.5,
+                text_anchor="end",
+            )
+        )
         view.add(*_row(axis, before[at], after[at], y, f"{elided(label, 40)}: ", words))
         if before[at][1] and after[at][1]:
             points = 100 * (after[at][0] / after[at][1] - before[at][0] / before[at][1])
@@ -98,6 +110,11 @@ def _view(
         else:
             view.text(chart.width, y + 4.5, "never", "tick", "end")
     return [view.parts]
+
+
+def _most(width: float) -> int:
+    """How many letters of a class fit beside its row."""
+    return 26 if width == WIDE else 12
 
 
 def _row(axis: Axis, was: tuple[int, int], now: tuple[int, int], y: float, lead: str, words: Wording) -> list[Markup]:

@@ -13,7 +13,7 @@ from ..svg import group, tag, thinned
 from ..wording import Wording, counted
 
 _TITLE = "The embedding, in two dimensions"
-_MOST_POINTS = 500
+_MOST_POINTS = 400
 _SHADES = 7
 
 
@@ -48,18 +48,12 @@ def _draw(story: Story, width: int) -> Markup:
     _legend(chart, limits, words)
     box = {"x": 4.0, "y": 50.0, "width": width - 8.0, "height": chart.height - 74.0}
     chart.add(tag("rect", class_="frame", rx=6, **box))
-    parts = [
-        tag(
-            "circle",
-            class_=f"point v{_shade(story, point.value, limits)}",
-            cx=x.at(point.x),
-            cy=y.at(point.y),
-            r=4,
-            data_tip=f"{words.metric} {words.value(point.value)}",
-        )
-        for point in sorted(points, key=lambda point: story.better_by(point.value, 0.0))
-    ]
-    chart.add(group(parts))
+    shades: list[list[Markup]] = [[] for _ in range(_SHADES)]
+    for point in points:
+        dot = tag("circle", cx=x.at(point.x), cy=y.at(point.y), r=4, data_tip=words.value(point.value))
+        shades[_shade(story, point.value, limits)].append(dot)
+    dots = [group(each, class_=f"point v{shade}") for shade, each in enumerate(shades) if each]
+    chart.add(group(dots, data_lead=f"{words.metric} "))
     across, down = x.at(best.x), y.at(best.y)
     chart.add(tag("circle", class_="ring", cx=across, cy=down, r=8))
     anchor, shift = ("end", -12) if across > width / 2 else ("start", 12)
@@ -87,7 +81,9 @@ def _legend(chart: Chart, limits: tuple[float, float], words: Wording) -> None:
     size, left = 26, 4
     for shade in range(_SHADES):
         chart.add(tag("rect", class_=f"v{shade}", x=left + shade * size, y=18, width=size, height=10))
-    chart.text(left, 12, f"{words.metric}: worse", "name")
+    chart.text(left, 12, "worse", "name")
+    edge = left + _SHADES * size + 12
+    chart.text(edge, 28, chart.fitted(words.metric, chart.width - edge), "name")
     chart.text(left + _SHADES * size, 12, "better", "name", "end")
     chart.text(left, 43, words.value(limits[0]), "tick")
     chart.text(left + _SHADES * size, 43, words.value(limits[1]), "tick", "end")

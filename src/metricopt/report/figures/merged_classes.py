@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..story import Confusion
 
 #: The most classes that a picture shows one by one.
-MOST_CLASSES = 20
+MOST_CLASSES = 16
 
 Matrix = tuple[tuple[int, ...], ...]
 

@@ -10,11 +10,11 @@ from markupsafe import Markup
 from ..chart import Axis, Chart
 from ..figure import HALF, NARROW, Absent, Figure
 from ..story import Prediction, Story
-from ..svg import tag, thinned
+from ..svg import group, tag, thinned
 from ..wording import Wording, counted, percent
 
 _TITLE = "Predicted against observed"
-_MOST_POINTS = 200
+_MOST_POINTS = 150
 _SPREADS = 2.0
 
 
@@ -73,7 +73,9 @@ def _draw(story: Story, width: int) -> Markup:
     )
     chart.add(chart.clipped([diagonal, tag("path", class_="bars c0", d=bars)], x, y))
     chart.text(x.end - 6, y.end + 40, "predicted = observed", "halo tick", "end")
+    dots = []
     for each in found:
         tip = f"predicted {words.value(each.predicted)} ± {words.value(each.spread)}, observed {words.value(each.observed)}"
-        chart.add(tag("circle", class_="dot c0", cx=x.at(each.observed), cy=y.at(each.predicted), r=3.5, data_tip=tip))
+        dots.append(tag("circle", class_="dot", cx=x.at(each.observed), cy=y.at(each.predicted), r=3.5, data_tip=tip))
+    chart.add(group(dots, class_="c0"))
     return chart.svg(f"Predicted against observed {words.metric} of {counted(len(story.predictions), 'call')}")

@@ -51,48 +51,58 @@ def scores(story: Story) -> Figure | Absent:
 
 def _draw(shown: Histogram, words: Wording, width: int) -> Markup:
     height = 130 if width == NARROW else 150
-    chart = Chart("scores", width, 2 * (height + _BELOW) + 34)
+    chart = Chart("scores", width, 2 * (height + _BELOW) + 26)
     x = Axis.over(shown.edges, 56, width - 16, about=4 if width == NARROW else 8, pad=0.0)
     panels: tuple[tuple[str, Series, float | None], ...] = (
         ("before", shown.before, shown.threshold_before),
         (words.after, shown.after, shown.threshold_after),
     )
+    places = [(34.0 + at * (height + _BELOW), panel) for at, panel in enumerate(panels)]
     for unit in (option.value for option in _UNIT.options):
         view = Chart(chart.key, width, chart.height)
-        tallest = max(_tallest(series, unit) for _, series, _ in panels)
-        for at, (title, series, threshold) in enumerate(panels):
-            end = 34 + at * (height + _BELOW)
+        tallest = 1.08 * max(_tallest(series, unit) for _, series, _ in panels)
+        for end, (title, series, _) in places:
             y = Axis.over([0.0, tallest], end + height, end, about=3, pad=0.0)
             view.vertical(y, 56, width - 16, f"{title}: {'share of the class in %' if unit == 'shares' else 'count'}")
             for number, (label, counts) in enumerate(series.items()):
-                view.add(_area(shown, label, counts, number, unit, x, y))
-            view.horizontal(x, end + height, title=elided(shown.title, 60) if at else "")
-            _threshold(view, threshold, x, y)
+                view.add(_area(shown.edges, _heights(counts, unit), number, x, y))
+            view.horizontal(x, end + height)
         chart.add(group([view.parts], **when(_UNIT.name, unit, _UNIT.chosen)))
+    for end, (_, series, threshold) in places:
+        _threshold(chart, threshold, x, end, height)
+        chart.add(_tips(shown.edges, series, x, end, height))
+    chart.text((x.start + x.end) / 2, chart.height - 8, chart.fitted(shown.title, x.end - x.start), "name", "middle")
     return chart.svg(f"Histograms of {elided(shown.title, 60)} before and {words.after}, one area for each true class")
 
 
-def _area(shown: Histogram, label: str, counts: Sequence[int], number: int, unit: str, x: Axis, y: Axis) -> Markup:
-    heights, total = _heights(counts, unit), max(sum(counts), 1)
-    path, tips = f"M{x.at(shown.edges[0]):.1f} {y.start}", []
-    for at, tall in enumerate(heights):
-        left, right = x.at(shown.edges[at]), x.at(shown.edges[at + 1])
-        path += f"V{y.at(tall):.1f}H{right:.1f}"
-        tip = f"{elided(label, 40)}: {counts[at]:,} ({percent(counts[at] / total)}) from {_edge(shown, at)} to {_edge(shown, at + 1)}"
-        if counts[at]:
-            box = {"x": left, "y": y.at(tall), "width": right - left, "height": max(y.start - y.at(tall), 2)}
-            tips.append(tag("rect", class_="hit", data_tip=tip, **box))
-    area = tag("path", class_="area", d=f"{path}V{y.start}Z")
-    return group([area, *tips], class_=f"c{number}", data_series=f"class{number}")
+def _area(edges: Sequence[float], heights: Sequence[float], number: int, x: Axis, y: Axis) -> Markup:
+    path = f"M{x.at(edges[0]):.1f} {y.start}"
+    path += "".join(f"V{y.at(tall):.1f}H{x.at(edge):.1f}" for tall, edge in zip(heights, edges[1:], strict=True))
+    return tag("path", class_=f"area c{number}", d=f"{path}V{y.start}Z", data_series=f"class{number}")
 
 
-def _threshold(view: Chart, threshold: float | None, x: Axis, y: Axis) -> None:
+def _tips(edges: Sequence[float], series: Series, x: Axis, end: float, height: float) -> Markup:
+    """One invisible column over each bin that tells what lies in it."""
+    totals = {label: max(sum(counts), 1) for label, counts in series.items()}
+    columns = []
+    for at, (low, high) in enumerate(pairwise(edges)):
+        inside = "; ".join(
+            f"{elided(label, 30)} {counts[at]:,} ({percent(counts[at] / totals[label])})"
+            for label, counts in series.items()
+        )
+        tip = f"{_score(low, x)} to {_score(high, x)}: {inside}"
+        left, right = x.at(low), x.at(high)
+        columns.append(tag("rect", data_tip=tip, x=left, y=end, width=right - left, height=height))
+    return group(columns, class_="hit")
+
+
+def _threshold(chart: Chart, threshold: float | None, x: Axis, end: float, height: float) -> None:
     if threshold is None or not x.holds(threshold):
         return
     place = x.at(threshold)
     anchor, shift = ("end", -8) if place > (x.start + x.end) / 2 else ("start", 8)
-    view.add(tag("path", class_="threshold", d=f"M{place:.1f} {y.start}V{y.end - 4}"))
-    view.text(place + shift, y.end + 10, f"decision at {_plain_score(threshold, x)}", "halo strong", anchor)
+    chart.add(tag("path", class_="threshold", d=f"M{place:.1f} {end + height}V{end}"))
+    chart.text(place + shift, end + 12, f"decision at {_score(threshold, x)}", "halo strong", anchor)
 
 
 def _heights(counts: Sequence[int], unit: str) -> list[float]:
@@ -104,13 +114,9 @@ def _tallest(series: Series, unit: str) -> float:
     return max(max(_heights(counts, unit)) for counts in series.values()) or 1.0
 
 
-def _edge(shown: Histogram, at: int) -> str:
-    span = shown.edges[-1] - shown.edges[0]
-    return plain(shown.edges[at], 3 if span <= 2 else 2 if span <= 200 else 0)
-
-
-def _plain_score(value: float, x: Axis) -> str:
-    return plain(value, 3 if x.high - x.low <= 2 else 2 if x.high - x.low <= 200 else 0)
+def _score(value: float, x: Axis) -> str:
+    span = x.high - x.low
+    return plain(value, 3 if span <= 2 else 2 if span <= 200 else 0)
 
 
 def _coarser(found: Histogram) -> Histogram:

@@ -16,8 +16,9 @@ from ..wording import Wording, counted
 _TITLE = "Metric and loss along the trajectory"
 _MOST_PICKED = 8
 _MOST_LINES = 40
-_MOST_POINTS = 60
-_MOST_SEEN = 40
+_MOST_POINTS = 40
+_FEW_POINTS = 20
+_MOST_SEEN = 30
 _BAND = 2.0  # standard deviations on each side
 
 
@@ -96,9 +97,15 @@ def _draw(story: Story, picked: Sequence[int], width: int) -> Markup:
 
 def _metric_values(runs: Sequence[Run], picked: Sequence[int]) -> list[float]:
     values = [value for run in runs for value in (*run.mean, *(value for _, value in run.seen))]
-    first = runs[picked[0]]
-    pairs = list(zip(first.mean, first.std, strict=True))
-    return [*values, *(mean - std for mean, std in pairs), *(mean + std for mean, std in pairs)]
+    span = max(values) - min(values)
+    # a band without any observation near is as wide as the metric itself: it may leave the picture
+    reach = [
+        mean + side * min(_BAND * std, span)
+        for at in picked
+        for mean, std in zip(runs[at].mean, runs[at].std, strict=True)
+        for side in (-1, 1)
+    ]
+    return [*values, *reach]
 
 
 def _loss_axis(runs: Sequence[Run], start: float, end: float) -> Axis:
@@ -113,7 +120,7 @@ def _context(runs: Sequence[Run], x: Axis, y: Axis, *, loss: bool) -> list[Marku
     for run in thinned(runs, _MOST_LINES):
         values = run.losses if loss else run.mean
         if values is not None:
-            pairs = thinned(list(zip(run.steps, values, strict=True)), _MOST_POINTS)
+            pairs = thinned(list(zip(run.steps, values, strict=True)), _FEW_POINTS)
             lines.append(polyline((x.at(step), y.at(value)) for step, value in pairs))
     return [tag("path", class_="context", d="".join(lines))]
 
