@@ -39,12 +39,13 @@ OPTIONAL = {
     "gpytorch": {"methods"},
     "cma": {"methods"},
     "pooch": {"tasks"},
+    "playwright": set[str](),
     "plotly": set[str](),
     **dict.fromkeys(("accelerate", "lightning", "mlflow", "tensorboard", "transformers"), {"integrations"}),
 }
 
 #: Slow to import: allowed inside functions only.
-SLOW = {"sklearn", "torchmetrics", "scipy", "rich", "pandas"}
+SLOW = {"sklearn", "torchmetrics", "scipy", "rich", "pandas", "jinja2"}
 
 
 def violations(root: Path) -> list[str]:
