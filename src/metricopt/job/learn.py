@@ -15,7 +15,7 @@ from ..problem import Problem
 from ..value import LearnedValue
 from .adaptation import Adapters, adapt
 from .examples import gather
-from .request import resolved_device, resolved_loss
+from .request import parts, resolved_device, resolved_loss
 
 
 def learn_value(
@@ -29,6 +29,7 @@ def learn_value(
     bounds: tuple[float, float] | None = None,
     reads: Reads | None = None,
     calls: int = 500,
+    acceptance: Any = 0.4,
     adapters: Adapters = "auto",
     dim: int = 16,
     sampler: Sampler = "plain",
@@ -37,12 +38,14 @@ def learn_value(
     device: str | torch.device | None = None,
     seed: int = 0,
 ) -> LearnedValue:
-    """Learn phi -> metric on `model` with `calls` metric calls on all of `val`; the model stays as it is.
+    """Learn phi -> metric on `model` with `calls` metric calls; the model stays as it is.
 
     The result is saved by `.save(folder)`, refined by `.adapt(phis, utilities)`, and used by
     `optimize(next_model, ..., value=...)`, which must have the same architecture and the same adapters.
 
-    Args: as for `optimize`; `config` of the MetricOpt run that it is.
+    Args: as for `optimize`. The part of `val` that `optimize` would keep for its acceptance test is left out here too,
+        so that the same `val` may be used for the next model; `acceptance=None` learns on all of it.
+        `config` is of the MetricOpt run that this is.
 
     >>> x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0.6).float()
@@ -51,7 +54,7 @@ def learn_value(
     ('f1', True)
     """
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
-    examples, seen = gather(train, "train"), gather(val, "val")
+    examples, (seen, _) = gather(train, "train"), parts(val, None if wanted.reads == "model" else acceptance, wanted)
     target = resolved_device(device, model)
     twin = copy.deepcopy(model).to(target).eval()
     problem = Problem(

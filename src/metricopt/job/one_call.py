@@ -104,7 +104,7 @@ def optimize(
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
     examples = gather(train, "train")
-    seen, unseen = parts(val, acceptance, wanted, seed)
+    seen, unseen = parts(val, acceptance, wanted)
     limits = divided(budget, unseen, learned=value is not None)
     settings: dict[str, str | int | float | bool | None] = {
         "metric": wanted.name,

@@ -73,7 +73,7 @@ def divided(budget: Budget | int | None, unseen: Unseen, *, learned: bool) -> Li
     )
 
 
-def parts(val: Any, acceptance: Any, metric: Metric, seed: int) -> tuple[Examples, Unseen]:
+def parts(val: Any, acceptance: Any, metric: Metric) -> tuple[Examples, Unseen]:
     """The search part of `val`, and what the acceptance test is made on."""
     examples = gather(val, "val")
     if acceptance is None:
@@ -90,7 +90,7 @@ def parts(val: Any, acceptance: Any, metric: Metric, seed: int) -> tuple[Example
     if isinstance(acceptance, bool | str):
         raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {acceptance!r}")
     if isinstance(acceptance, int | float):
-        return search_and_acceptance(examples, share=float(acceptance), seed=seed)
+        return search_and_acceptance(examples, share=float(acceptance))
     return examples, gather(acceptance, "acceptance")
 
 

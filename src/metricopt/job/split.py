@@ -14,16 +14,18 @@ from ..problem import Examples
 SMALLEST_PART = 10
 
 
-def search_and_acceptance(examples: Examples, *, share: float, seed: int) -> tuple[Examples, Examples]:
+def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples, Examples]:
     """Split at random, class by class where targets are few classes.
+
+    The split depends on the examples alone, never on a seed: whoever learned a value function on the search part of
+    these examples has not seen the part that the next model is tested on.
 
     Args:
         examples: the validation data.
         share: of the acceptance part, in (0, 1).
-        seed: of the split.
 
     >>> whole = Examples(inputs=torch.arange(100.0)[:, None], targets=torch.arange(100) % 2)
-    >>> [int(part.targets.sum()) for part in search_and_acceptance(whole, share=0.4, seed=0)]
+    >>> [int(part.targets.sum()) for part in search_and_acceptance(whole, share=0.4)]
     [30, 20]
     """
     if not 0.0 < fraction("acceptance", share) < 1.0:
@@ -33,14 +35,14 @@ def search_and_acceptance(examples: Examples, *, share: float, seed: int) -> tup
             f"val holds {len(examples)} examples, too few to split into a part for the search and a part for the "
             f"acceptance test; give at least {2 * SMALLEST_PART}, or acceptance=(inputs, targets), or verify=False"
         )
-    taken = _stratified(examples.targets, share, seed)
+    taken = _stratified(examples.targets, share)
     return _part(examples, ~taken), _part(examples, taken)
 
 
-def _stratified(targets: Tensor, share: float, seed: int) -> Tensor:
+def _stratified(targets: Tensor, share: float) -> Tensor:
     """`(N,)` booleans: who belongs to the acceptance part. Within each class the share is met to half an example."""
     count = len(targets)
-    order = torch.randperm(count, generator=generator(seed, "acceptance"))
+    order = torch.randperm(count, generator=generator("acceptance"))
     labels = few_classes(targets)
     if labels is not None:
         order = order[labels[order].argsort(stable=True)]

@@ -91,6 +91,15 @@ def read_table(
     return TableFile(frame=frame, digest=digest, notes=tuple(notes))
 
 
+def column_names(path: Path, *, separator: str | None = None, encoding: str | None = None) -> tuple[str, ...]:
+    """The names of the columns, without reading the rows. Raises DataError as `read_table` does."""
+    start = _first_bytes(path)
+    if start.startswith(b"PAR1"):
+        parquet = require("pyarrow.parquet", extra="parquet", purpose="reading a Parquet file")
+        return tuple(parquet.read_schema(path).names)
+    return tuple(name for name in sniff(path, start, separator=separator, encoding=encoding).names if name)
+
+
 def find_column(name: str, names: Sequence[str], what: str, file: Path) -> str:
     """`name` if it is a column; else DataError with the one that was meant."""
     if name in names:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from .._errors import CheckpointError
+from .._extras import require
+from ..runtime import write_atomically
 from ..tabular import ClassLabels, TableModel
 from ..tabular.columns import CategoryColumn
 from .table_file import find_column, read_table
@@ -53,6 +55,15 @@ def predict_table(
     for label, column in zip(model.target.values, wide.unbind(dim=1), strict=True):
         found[f"probability of {label}"] = np.asarray(column)
     return pd.DataFrame(found)
+
+
+def write_predictions(found: Any, path: Path) -> None:
+    """Write a DataFrame as CSV, or as Parquet where the name says so. Raises WriteFailed."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        require("pyarrow", extra="parquet", purpose="writing a Parquet file")
+        write_atomically(path, found.to_parquet(index=False))
+    else:
+        write_atomically(path, found.to_csv(index=False).encode())
 
 
 def finished_summary(folder: Path) -> TableSummary:
