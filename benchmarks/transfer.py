@@ -58,7 +58,7 @@ def figures(sampler: str, metric: Metric, seed: int) -> dict[str, float]:
     materials = task.build(seed)
     train, val = ((part.x, part.y) for part in (materials.train, materials.val))
     given: dict[str, Any] = {"metric": metric, "train": train, "val": val, "sampler": sampler, "seed": seed}
-    learned: LearnedValue = learn_value(sibling(materials, task), calls=LEARNING_CALLS, **given)
+    learned: LearnedValue = learn_value(sibling(materials, task), calls=LEARNING_CALLS, acceptance=None, **given)
     found = {START: _rated(metric, materials.model, materials)}
     for name, options, transfers in WAYS:
         extra = {"value": learned} if transfers else {}
