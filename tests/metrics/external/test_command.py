@@ -179,9 +179,9 @@ FAMILY = """
 import os, signal, socket, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("hanging", flush=True)
 os.fork()
 line = socket.create_connection(("127.0.0.1", PORT))
-print("hanging", flush=True)
 while True: signal.pause()
 """
 
@@ -231,6 +231,25 @@ def test_ctrl_c_kills_the_program_and_goes_on_upwards(program: Make, family) -> 
     assert what_comes() == [b"", b""]
 
 
+def test_ctrl_c_while_the_program_is_being_started_loses_no_process(program: Make, monkeypatch) -> None:
+    raised, made = threading.Event(), []
+
+    class Slow(subprocess.Popen):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            made.append((self, threading.current_thread()))
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            raised.wait(60)
+            super().__init__(*args, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        program("import signal\nwhile True: signal.pause()", timeout=1000.0)(SCORES, TARGETS)
+    raised.set()
+    process, thread = made[0]
+    thread.join(60)
+    assert process.returncode == -signal.SIGKILL and len(made) == 1
+
+
 def test_what_a_finished_program_leaves_running_is_ended_and_not_waited_for(program: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(60)
@@ -259,6 +278,21 @@ def test_huge_output_neither_blocks_nor_fills_the_memory(program: Make, stream: 
     ended = run_child(metric.fn.command, timeout=1000.0, environment=os.environ, folder=None)
     assert len(ended.out.text) <= 1 << 16 and len(ended.err.text) <= 1 << 16
     assert getattr(ended, stream[3:]).cut
+
+
+def test_the_end_of_one_huge_line_is_no_number(program: Make) -> None:
+    with pytest.raises(MetricError, match="printed no number"):
+        program("print('F1:' + ' ' * 70_000 + '0.5')")(SCORES, TARGETS)
+
+
+def test_what_was_printed_in_the_last_moment_is_heard(program: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(child_process.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[Any]:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            return []
+
+    monkeypatch.setattr(child_process, "DefaultSelector", Late)
+    assert program("print(0.5)", timeout=1000.0)(SCORES, TARGETS) == 0.5
 
 
 def test_a_process_that_cannot_be_killed_is_named_and_not_waited_for(program, monkeypatch) -> None:

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from metricopt._errors import ConfigError, MetricError
 from metricopt.metrics import Metric, from_url
 from metricopt.metrics.external.endpoint import json_number
-from metricopt.metrics.external.route import route_to
+from metricopt.metrics.external.exchange import post
+from metricopt.metrics.external.route import Route, route_to
 
 SCORES, TARGETS = torch.tensor([2.0, -1.0, 3.0, -2.0]), torch.tensor([1, 0, 0, 0])
 SECRET = "Bearer sk-very-secret-0123456789"
@@ -328,11 +329,24 @@ def test_what_a_server_says_before_it_has_read_everything_is_heard(asked: Asked)
         thread.join()
 
 
-def test_ctrl_c_hangs_up_and_goes_on_upwards(asked: Asked) -> None:
-    hung_up = threading.Event()
+@pytest.mark.parametrize("moment", ["while it waits", "while it begins"])
+def test_ctrl_c_hangs_up_and_goes_on_upwards(asked: Asked, monkeypatch, moment: str) -> None:
+    hung_up, reached = threading.Event(), threading.Event()
+    begin = threading.Thread.start
+
+    def begin_slowly(thread: threading.Thread) -> None:
+        begin(thread)
+        if thread.name == "metricopt-post":
+            reached.wait(60)
+            raise KeyboardInterrupt
+
+    if moment == "while it begins":
+        monkeypatch.setattr(threading.Thread, "start", begin_slowly)
 
     def interrupted(handler: Handler) -> None:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if moment == "while it waits":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        reached.set()
         handler.connection.settimeout(60)
         if handler.connection.recv(1) == b"":
             hung_up.set()
@@ -401,6 +415,21 @@ def test_a_secure_address_is_tunnelled(asked: Asked, monkeypatch) -> None:
         asked.metric(url="https://metric.invalid/rate", retries=0, headers={"Authorization": SECRET})(SCORES, TARGETS)
     (request,) = asked.requests
     assert request.path == "metric.invalid:443" and "Authorization" not in request.headers
+
+
+def test_the_login_of_a_proxy_is_for_the_proxy_alone(asked: Asked, monkeypatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://me:word@127.0.0.1:{asked.server.server_port}")
+    sent = []
+
+    def look(route: Route, body: bytes, headers: Mapping[str, str], *, timeout: float) -> Any:
+        sent.append(headers)
+        return post(route, body, headers, timeout=timeout)
+
+    monkeypatch.setattr("metricopt.metrics.external.endpoint.post", look)
+    with pytest.raises(MetricError, match="Tunnel connection failed"):
+        asked.metric(url="https://metric.invalid/rate", retries=0)(SCORES, TARGETS)
+    assert "Proxy-Authorization" in asked.requests[0].headers
+    assert sent and "Proxy-Authorization" not in sent[0]
 
 
 def test_hosts_that_need_no_proxy(monkeypatch) -> None:

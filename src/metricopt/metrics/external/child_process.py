@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from time import monotonic
-from typing import IO
+from typing import IO, final
 
 from .tail import Tail
 
@@ -19,6 +20,8 @@ from .tail import Tail
 _KEPT = 1 << 16
 #: How much is read at once: what a pipe holds on Linux.
 _CHUNK = 1 << 16
+#: How often at most a pipe is read when its child has ended. One from outside the group may write without end.
+_LAST_READS = 16
 #: Seconds between two looks at a child that says nothing. Only the end of a child that has closed its streams, or whose
 #: children keep them open, is noticed that late.
 _LOOK = 0.05
@@ -63,76 +66,112 @@ def run_child(
     (0, '0.5\n')
     """
     deadline = monotonic() + timeout
-    process = subprocess.Popen(
-        list(arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        env=dict(environment),
-        cwd=folder,
-        start_new_session=True,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    heard = {process.stdout: Tail(limit=_KEPT), process.stderr: Tail(limit=_KEPT)}
+    child = _Child(arguments, environment, folder)
     try:
-        in_time = _listen(process, heard, deadline)
+        process = child.start()
+        in_time = child.listen(process, deadline)
     finally:
-        _kill_group(process)
-        for stream, tail in heard.items():
-            _drain(stream, tail)
+        child.end()
+    return Ended(status=process.returncode, in_time=in_time, out=child.out, err=child.err, pid=process.pid)
+
+
+@final
+class _Child:
+    """Starts in a thread of its own: Ctrl-C is raised in the main thread, and inside Popen it would lose a child that
+    runs already."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> None:
+        self.out = Tail(limit=_KEPT)
+        self.err = Tail(limit=_KEPT)
+        self._arguments = list(arguments)
+        self._environment = dict(environment)
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._started = threading.Event()
+        self._ended = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._error: Exception | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        threading.Thread(target=self._start, name="metricopt-start", daemon=True).start()
+        self._started.wait()
+        if self._error is not None:
+            raise self._error
+        assert self._process is not None
+        return self._process
+
+    def listen(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
+        """Keep what the child says until it has ended; False if the deadline comes first."""
+        with DefaultSelector() as selector:
+            for stream, tail in self._streams(process):
+                selector.register(stream, EVENT_READ, tail)
+            # Its end counts, not that of its streams: children that it left behind may hold them open.
+            while process.poll() is None:
+                left = deadline - monotonic()
+                if left <= 0:
+                    return False
+                if not selector.get_map():
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(min(left, _LOOK))
+                    continue
+                for key, _ in selector.select(min(left, _LOOK)):
+                    if _read(key.fd, key.data) == 0:
+                        selector.unregister(key.fileobj)
+        return True
+
+    def end(self) -> None:
+        """Kill what still runs, also a child that only now comes to life, and keep what it said last."""
+        with self._lock:
+            self._ended = True
+            if self._process is not None:
+                self._end(self._process)
+
+    def _start(self) -> None:
+        try:
+            process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=self._environment,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+            for stream, _ in self._streams(process):
+                os.set_blocking(stream.fileno(), False)
+            with self._lock:
+                self._process = process
+                if self._ended:
+                    self._end(process)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again in the thread that waits
+            self._error = error
+        finally:
+            self._started.set()
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        # The leader may be reaped by now. Its number stays taken while anyone is in the group, and is not given to
+        # another process in the instant between.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):  # `Ended.status` says so
+            process.wait(_GOING)
+        for stream, tail in self._streams(process):
+            for _ in range(_LAST_READS):
+                if not _read(stream.fileno(), tail):
+                    break
             stream.close()
-    out, err = heard.values()
-    return Ended(status=process.returncode, in_time=in_time, out=out, err=err, pid=process.pid)
+
+    def _streams(self, process: subprocess.Popen[bytes]) -> tuple[tuple[IO[bytes], Tail], tuple[IO[bytes], Tail]]:
+        assert process.stdout is not None and process.stderr is not None
+        return (process.stdout, self.out), (process.stderr, self.err)
 
 
-def _listen(process: subprocess.Popen[bytes], heard: Mapping[IO[bytes], Tail], deadline: float) -> bool:
-    """Keep what the child says until it has ended; False if the deadline comes first."""
-    with DefaultSelector() as selector:
-        for stream, tail in heard.items():
-            os.set_blocking(stream.fileno(), False)
-            selector.register(stream, EVENT_READ, tail)
-        # Its end counts, not that of its streams: children that it left behind may hold them open.
-        while process.poll() is None:
-            left = deadline - monotonic()
-            if left <= 0:
-                return False
-            if not selector.get_map():
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(min(left, _LOOK))
-                continue
-            for key, _ in selector.select(min(left, _LOOK)):
-                if not _read(key.fd, key.data):
-                    selector.unregister(key.fileobj)
-    return True
-
-
-def _read(descriptor: int, tail: Tail) -> bool:
-    """Keep what is there now; False at the end of the stream."""
+def _read(descriptor: int, tail: Tail) -> int | None:
+    """Keep what is there now, and say how many bytes: 0 at the end of the stream, None if there is nothing yet."""
     try:
         chunk = os.read(descriptor, _CHUNK)
     except BlockingIOError:
-        return True
+        return None
     tail.add(chunk)
-    return bool(chunk)
-
-
-def _drain(stream: IO[bytes], tail: Tail) -> None:
-    """Keep what the pipe still holds. At most a mebibyte: a process outside the group may write without end."""
-    for _ in range(16):
-        try:
-            chunk = os.read(stream.fileno(), _CHUNK)
-        except BlockingIOError:
-            return
-        if not chunk:
-            return
-        tail.add(chunk)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # The leader may be reaped by now. Its number stays taken while anyone is in the group, and is not given to another
-    # process in the instant between.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):  # `Ended.status` says so
-        process.wait(_GOING)
+    return len(chunk)

@@ -59,8 +59,8 @@ class _Exchange:
         self._error: Exception | None = None
 
     def result(self) -> Answer:
-        threading.Thread(target=self._run, name="metricopt-post", daemon=True).start()
         try:
+            threading.Thread(target=self._run, name="metricopt-post", daemon=True).start()
             in_time = self._over.wait(max(self._deadline - monotonic(), 0.0))
         finally:  # Ctrl-C comes this way too
             self._leave()
