@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
-from .holdout import holdout
+from .holdout import folds, holdout
 from .net import TableNet
+from .raw_column import is_frame
 from .table_model import TableModel
 from .target_scale import TargetScale
 from .train import Epoch, TableRows, TableTraining, train_table_net
@@ -21,6 +22,8 @@ __all__ = [
     "TableTraining",
     "TargetScale",
     "class_weights",
+    "folds",
     "holdout",
+    "is_frame",
     "train_table_net",
 ]

@@ -40,3 +40,26 @@ def holdout(rows: int, *, fraction: float, seed: int, classes: Tensor | None = N
     held = torch.cat([group[:cut] for group, cut in zip(groups, cuts, strict=True)])
     kept = torch.cat([group[cut:] for group, cut in zip(groups, cuts, strict=True)])
     return kept.sort().values, held.sort().values
+
+
+def folds(rows: int, *, count: int, seed: int, classes: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+    """`count` times row numbers to train on and row numbers to hold out; every row is held out once.
+
+    Args:
+        rows: how many rows there are, at least `count`.
+        count: of the folds, at least two.
+        seed: the folds depend on it and on the sizes alone.
+        classes: class numbers `(rows,)`: then every class is spread over the folds as evenly as it can be.
+
+    >>> [held.tolist() for _, held in folds(5, count=2, seed=0, classes=torch.tensor([0, 1, 0, 1, 0]))]
+    [[0, 1, 4], [2, 3]]
+    """
+    at_least("count of folds", count, 2)
+    at_least("rows", rows, count)
+    order = torch.randperm(rows, generator=generator(seed, "folds"))
+    if classes is not None:
+        order = order[classes.cpu()[order].argsort(stable=True)]
+    fold = torch.empty(rows, dtype=torch.long)
+    # Dealt out like cards: each class goes on where the one before it ended.
+    fold[order] = torch.arange(rows) % count
+    return [((fold != i).nonzero()[:, 0], (fold == i).nonzero()[:, 0]) for i in range(count)]
