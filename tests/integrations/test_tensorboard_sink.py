@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metricopt import Outcome
-from metricopt._errors import ConfigError, MissingExtra
+from metricopt._errors import ConfigError
 from metricopt.integrations.tensorboard import TensorBoardSink
 from metricopt.job import Began, Event, Observed
 
@@ -108,9 +108,3 @@ def test_each_run_of_one_sink_has_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_an_event_out_of_order_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="TensorBoardSink got Observed before Began"):
         TensorBoardSink(tmp_path)(Observed(stage="a", call=1, value=0.5, best=0.5, seconds=0.0))
-
-
-def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
-    with pytest.raises(MissingExtra, match=r"metricopt\[tensorboard\]"):
-        TensorBoardSink(tmp_path)
