@@ -126,6 +126,25 @@ def test_a_rejected_and_unverified_story_does_not_claim_a_test() -> None:
     assert "Not verified" in text
 
 
+def test_a_search_that_found_nothing_shows_one_number() -> None:
+    matrix = ((5, 1), (2, 3))
+    story = minimal(
+        after=0.8,
+        low=0.0,
+        high=0.0,
+        accepted=False,
+        reason="Nothing was better.",
+        confusion=Confusion(("a", "b"), matrix, matrix),
+    )
+    page = render(story)
+    text = _text(page)
+    assert "No better accuracy was found: the original model comes back" in text
+    assert "as it was 0.800 accuracy, higher is better" in text
+    assert "interval" not in text.replace("metricopt", "")
+    assert 'id="interval"' not in page
+    assert "What changed for which class: not one answer changed." in text
+
+
 def test_pictures_without_data_are_left_out_with_a_reason() -> None:
     page = render(minimal())
     assert "<figure" in page

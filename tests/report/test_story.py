@@ -46,6 +46,12 @@ def test_lists_and_numpy_numbers_become_plain_values() -> None:
     assert type(story.calls) is type(story.confusion.before[0][0]) is int
 
 
+def test_bounds_that_mean_none_are_kept_in_check() -> None:
+    story = minimal(bounds=(-1.7e308, 1.7e308))
+    assert story.bounds == (-1e100, 1e100)
+    assert Story.from_json(story.to_json()) == story
+
+
 def test_what_the_caller_keeps_does_not_change_the_story() -> None:
     facts = {"seed": "0"}
     story = minimal(facts=facts)

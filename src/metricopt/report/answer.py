@@ -18,7 +18,8 @@ from .wording import Wording, counted, duration, percent
 class Answer:
     """What stands at the top of the page, in words.
 
-    `state` is "accepted", "kept" (the original model comes back) or "unverified" (accepted without a test).
+    `state` is "accepted", "kept" (the original model comes back) or "unverified" (accepted without a test);
+    `unchanged` where there was no candidate that differs from the original, so there is only one number to show.
     """
 
     state: str
@@ -28,6 +29,7 @@ class Answer:
     before: str
     after: str
     after_label: str
+    unchanged: bool
     gain: str
     interval: str
     measured: str
@@ -39,16 +41,20 @@ class Answer:
 def answer(story: Story) -> Answer:
     """The answer of a story, in words and as a picture of the interval."""
     words = Wording(story)
-    tested = story.low is not None and story.high is not None
+    unchanged = not story.accepted and story.gain == 0 and not story.low and not story.high
+    tested = story.low is not None and story.high is not None and not unchanged
     state = "kept" if not story.accepted else "accepted" if story.verified else "unverified"
     return Answer(
         state=state,
         badge={"accepted": "Accepted", "kept": "Original model kept", "unverified": "Accepted, not verified"}[state],
-        headline=_headline(story, words),
+        headline=f"No better {words.metric} was found: the original model comes back"
+        if unchanged
+        else _headline(story, words),
         reason=story.reason,
         before=words.value(story.before),
         after=words.value(story.after),
         after_label="after" if story.accepted else "best candidate",
+        unchanged=unchanged,
         gain=words.difference(story.gain),
         interval=_interval(story, words),
         measured=_measured(story),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._errors import ConfigError
 from . import strict_json
-from .plain_values import MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
+from .plain_values import MAX_SIZE, MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
 
 #: The most of each thing that a story holds: enough for every run that ends, too few for a page that hangs.
 MAX_STAGES = 64
@@ -329,10 +330,18 @@ def _all_at_least_zero(name: str, values: Iterable[float]) -> None:
 
 
 def _bounds(value: Any) -> tuple[float, float]:
-    found = numbers("bounds", value, 2)
+    found = several("bounds", value, 2)
+    found = tuple(_huge_as_limit(at, entry) for at, entry in enumerate(found))
     if len(found) != 2 or found[0] >= found[1]:
         raise ConfigError(f"bounds must be two numbers (low, high) with low < high, got {found!r}")
     return found[0], found[1]
+
+
+def _huge_as_limit(at: int, value: Any) -> float:
+    """A bound; the largest float, say, is a way to write that there is none, and counts as `MAX_SIZE`."""
+    if isinstance(value, float) and math.isfinite(value):
+        value = min(max(value, -MAX_SIZE), MAX_SIZE)
+    return number(f"bounds[{at}]", value)
 
 
 def _seen(at: int, pair: Any) -> tuple[int, float]:

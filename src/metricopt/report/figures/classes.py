@@ -37,6 +37,8 @@ def classes(story: Story) -> Figure | Absent:
     """A line for each class from its share of right answers before to the one after."""
     if story.confusion is None:
         return Absent(_TITLE, "the outputs of the model are not labels, or it has too many classes")
+    if story.confusion.before == story.confusion.after:
+        return Absent(_TITLE, "not one answer changed")
     confusion, words = merged_classes(story.confusion), Wording(story)
     half = len(confusion.labels) <= FEW_CLASSES
     merged = " Classes that changed least are put together." if confusion is not story.confusion else ""

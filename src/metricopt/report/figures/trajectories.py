@@ -33,7 +33,7 @@ def trajectories(story: Story) -> Figure | Absent:
         key="trajectories",
         title=_TITLE if _has_loss(story.runs) else "Metric along the trajectory",
         caption=_caption(story, picked),
-        measured="The metric is measured on the search part, the loss on mini-batches of the training data.",
+        measured="The metric is measured on the search part, the loss on training data.",
         wide=_draw(story, picked, WIDE),
         narrow=_draw(story, picked, NARROW),
         choices=(Choice(name="run", legend="Run", options=options, chosen=chosen),) if len(picked) > 1 else (),
