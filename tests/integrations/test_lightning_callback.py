@@ -256,10 +256,12 @@ def test_what_cannot_work_is_refused_before_the_training(net: Any, changes: Any,
 
 
 def test_a_trainer_without_validation_data_is_told_so() -> None:
-    model = Classifier()
-    model.val_dataloader = list  # type: ignore[method-assign]
+    class WithoutValidation(Classifier):
+        def val_dataloader(self) -> Any:
+            return []
+
     with pytest.raises(ConfigError, match=r"one DataLoader of the trainer for val=, and found none; give val="):
-        fit(model, end(), limit_val_batches=0)
+        fit(WithoutValidation(), end(), limit_val_batches=0)
 
 
 def test_training_in_several_processes_is_refused() -> None:

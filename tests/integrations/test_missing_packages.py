@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,15 @@ def test_a_sink_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("package", "module"), [("lightning", "pytorch"), ("transformers", "trainer_callback")])
 def test_a_callback_without_its_package(package: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    for name in (f"{package}.{module}", f"metricopt.integrations.{package}"):
+    class Absent:
+        """A package that was never installed: nothing finds it."""
+
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+            if name == package:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    for name in (package, f"{package}.{module}", f"metricopt.integrations.{package}"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(MissingExtra, match=rf"MetricOptCallback needs .*metricopt\[{package}\]"):
         importlib.import_module(f"metricopt.integrations.{package}")
