@@ -21,14 +21,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from metricopt._errors import ConfigError, MetricError
+from metricopt._errors import MetricError
 from metricopt.metrics import Metric, from_url
-from metricopt.metrics.external.endpoint import json_number
 from metricopt.metrics.external.exchange import post
-from metricopt.metrics.external.route import Route, route_to
+from metricopt.metrics.external.route import Route
 
 SCORES, TARGETS = torch.tensor([2.0, -1.0, 3.0, -2.0]), torch.tensor([1, 0, 0, 0])
 SECRET = "Bearer sk-very-secret-0123456789"
@@ -296,16 +293,18 @@ def test_the_deadline_holds_for_a_name_that_is_looked_up_for_ever(asked: Asked, 
 
 def test_when_nobody_waits_any_more_nothing_is_sent(asked: Asked, monkeypatch) -> None:
     """The look-up ends after the deadline: the scores stay at home."""
-    over, look_up, threads = threading.Event(), socket.getaddrinfo, []
+    over, entered, look_up, threads = threading.Event(), threading.Event(), socket.getaddrinfo, []
 
     def slow(*arguments: Any, **options: Any) -> Any:
         threads.append(threading.current_thread())
+        entered.set()
         over.wait(60)
         return look_up(*arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     with pytest.raises(MetricError, match="gave no whole answer"):
         asked.metric(say(200, b"1"), timeout=0.1, retries=0)(SCORES, TARGETS)
+    assert entered.wait(60)
     over.set()
     threads[0].join(60)
     assert not threads[0].is_alive() and asked.requests == []
@@ -432,71 +431,6 @@ def test_the_login_of_a_proxy_is_for_the_proxy_alone(asked: Asked, monkeypatch) 
     assert sent and "Proxy-Authorization" not in sent[0]
 
 
-def test_hosts_that_need_no_proxy(monkeypatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
-    monkeypatch.setenv("no_proxy", "inside.example")
-    assert route_to("http://a.inside.example/").host == "a.inside.example"
-    assert route_to("http://[::1]:80/").host == "::1"
-    assert (route_to("http://outside.example/").host, route_to("http://outside.example/").port) == (
-        "proxy.invalid",
-        3128,
-    )
-
-
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://:80", "http://a:b"])
-def test_a_proxy_that_cannot_be_used(asked: Asked, monkeypatch, proxy: str) -> None:
-    monkeypatch.setenv("http_proxy", proxy)
-    with pytest.raises(MetricError, match="names a proxy for http that is not http://HOST:PORT; correct http_proxy"):
-        asked.metric(url="http://metric.invalid/")(SCORES, TARGETS)
-
-
-# --- what is refused before anything is sent ------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("ftp://example.org/a", "must begin with http:// or https:// and a host, got 'ftp://example.org/a'"),
-        ("file:///etc/passwd", "must begin with http:// or https://"),
-        ("example.org/rate", "must begin with http:// or https://"),
-        ("http:///rate", "must begin with http:// or https:// and a host"),
-        ("http://exa mple.org/", "must begin with http:// or https:// and a host"),
-        ("http://example.org:abc/?key=hidden", r"'http://example.org:abc/\?...' cannot be read: Port could not"),
-        ("http://example.org:0/", "must begin with"),
-        ("http://[::1/", "cannot be read"),
-        ("http://me:hidden@example.org/", "with a user or a password in it would show.*headers="),
-        ("http://me:hidden@example.org:abc/", r"'http://...@example.org:abc/' cannot be read"),
-        (5, "url must be a string, got a int"),
-    ],
-)
-def test_addresses_that_cannot_work(url: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
-        from_url(url, name="mine", higher_is_better=True)
-    assert "hidden" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"timeout": math.inf}, "timeout must be a positive finite number"),
-        ({"retries": 1.5}, "retries must be an integer"),
-        ({"backoff": -1}, "backoff must be a finite number of at least 0"),
-        ({"sleep": 1.0}, "sleep must be a function of seconds, got a float"),
-        ({"reads": "model"}, "'mine' is sent arrays and cannot read the model"),
-        ({"headers": "A: hidden"}, "headers must be a mapping of names to strings, got a str"),
-        ({"headers": {"A b": "hidden"}}, "a header needs a name of letters, digits and dashes, got 'A b'"),
-        ({"headers": {"Key": "hidden\n"}}, "value of header 'Key' must be one line .*strip it"),
-        ({"headers": {"Key": b"hidden"}}, "value of header 'Key' must be one line"),
-        ({"headers": {"Key": "hidden ✓"}}, "value of header 'Key' must be one line of printable Latin-1"),
-        ({"headers": {"Content-Length": "hidden"}}, "header 'Content-Length' follows from what is sent"),
-    ],
-)
-def test_options_that_cannot_work(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
-        from_url("http://localhost/", **{"name": "mine", "higher_is_better": True, **options})
-    assert "hidden" not in str(caught.value)
-
-
 def test_a_metric_travels_to_a_worker(asked: Asked) -> None:
     metric = from_url(asked.url, name="mine", higher_is_better=True, headers={"Authorization": SECRET})
     asked.server.answers = [say(200, b"0.5")]
@@ -504,11 +438,3 @@ def test_a_metric_travels_to_a_worker(asked: Asked) -> None:
         assert twin == metric and hash(twin) == hash(metric)
         assert twin(SCORES, TARGETS) == 0.5
     assert asked.requests[-1].headers["Authorization"] == SECRET
-
-
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))
-def test_only_a_finite_number_is_one(value: Any) -> None:
-    sound = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    for body in (json.dumps(value), json.dumps({"value": value})):
-        found = json_number(body.encode())
-        assert found == value if sound else isinstance(found, str)
