@@ -89,11 +89,11 @@ def test_lower_means_better(name, kind):
     if LOSSES[name].card.reads == "scores":
         right = loss_case.right_scores(kind, targets, scores)
         assert loss(right, targets) < loss(scores, targets) < loss(-right, targets)
-    downhill = scores - 0.01 * grad(loss)(scores, targets)
-    assert loss(downhill, targets) < loss(scores, targets)
+    near = scores / 4  # a loss may look at scores near a threshold only
+    assert loss(near - 0.01 * grad(loss)(near, targets), targets) < loss(near, targets)
 
 
-@some(monotone=True)
+@pytest.mark.parametrize(("name", "kind"), [case for case in CASES if LOSSES[case[0]].card.monotone_for(case[1])])
 @given(seed=st.integers(0, 10**6))
 def test_a_higher_score_for_what_is_right_never_costs(name, kind, seed):
     loss, (scores, targets) = make(name), example(name, kind, seed)

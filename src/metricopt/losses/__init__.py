@@ -11,6 +11,7 @@ from .._types import LossFunction
 from .card import Card, LossEntry
 from .catalogue import LOSSES
 from .classification.cross_entropy import cross_entropy
+from .confusion.anyloss import anyloss
 from .confusion.soft_f_beta import soft_f_beta
 from .for_metric import for_metric
 
@@ -28,4 +29,4 @@ def get_loss(name: str, **options: Any) -> LossFunction:
     return LOSSES[name].factory(**options)
 
 
-__all__ = ["LOSSES", "Card", "LossEntry", "cross_entropy", "for_metric", "get_loss", "soft_f_beta"]
+__all__ = ["LOSSES", "Card", "LossEntry", "anyloss", "cross_entropy", "for_metric", "get_loss", "soft_f_beta"]

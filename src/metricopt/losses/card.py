@@ -36,7 +36,8 @@ class Card:
         wraps: the library whose implementation does the work, None where it is our own.
         gradient: "exact" where it is the derivative of the value (almost everywhere), "surrogate" where it is
             another direction on purpose, as for ranks, whose derivative is zero.
-        monotone: whether a higher score for what is right (a positive, the target class) never raises the value.
+        monotone: whether a higher score for what is right (a positive, the target class) never raises the value: for
+            all kinds of targets, for none, or for those named.
         ordered: whether right scores have a lower value than random ones, and those than reversed ones; a
             learned loss need not.
         bounds: the range of its values, None where they have none.
@@ -55,7 +56,7 @@ class Card:
     tier: Tier = "core"
     wraps: str | None = None
     gradient: Literal["exact", "surrogate"] = "exact"
-    monotone: bool = False
+    monotone: bool | tuple[TargetKind, ...] = False
     ordered: bool = True
     bounds: tuple[float, float] | None = None
     vmap: bool = True
@@ -71,6 +72,10 @@ class Card:
         one_of("gradient", self.gradient, ("exact", "surrogate"))
         if not self.cost.startswith("O("):
             raise ConfigError(f"the cost of loss {self.name!r} must look like 'O(n log n)', got {self.cost!r}")
+
+    def monotone_for(self, kind: TargetKind) -> bool:
+        """Whether `monotone` holds for targets of this kind."""
+        return self.monotone if isinstance(self.monotone, bool) else kind in self.monotone
 
 
 @dataclass(frozen=True, kw_only=True)

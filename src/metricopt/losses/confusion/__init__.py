@@ -12,4 +12,7 @@ LOSSES: tuple[str, ...] = (
     "anyloss_precision_at_recall",
     "anyloss_cost",
     "soft_f_beta",
+    "sigmoid_f1",
+    "cost_sensitive_f",
+    "score_oriented",
 )

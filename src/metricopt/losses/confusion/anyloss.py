@@ -10,7 +10,7 @@ from ..._checks import one_of
 from ..._types import LossFunction
 from ..full_precision import full_precision
 from .amplify import AMPLIFICATION, LEAK, PAPER_AMPLIFICATION, Threshold, amplified, amplified_classes
-from .counts import AVERAGES, Average, Counts, averaged, soft_counts
+from .counts import AVERAGES, Average, Counts, averaged, soft_counts, with_absent_classes_found
 
 PAPER = (
     "Han, Moniz, Chawla: AnyLoss: Transforming Classification Metrics into Loss Functions, KDD 2024, arXiv 2405.14745"
@@ -44,15 +44,15 @@ def anyloss(
             paper's function.
 
     Returns:
-        `(scores, targets) -> scalar`. A formula that divides by a count must say what 0/0 is (`counts.ratio` does):
-        a batch may lack a class.
+        `(scores, targets) -> scalar`. A batch may lack all positives or all negatives: a formula that divides by their
+        count must say what 0/0 is (`counts.ratio` says 1).
 
     Differs from the paper: the leak; N is the size of the batch; several classes and labels.
 
     >>> import torch
-    >>> critical_success = anyloss(lambda c: c.tp / (c.tp + c.fn + c.fp))
-    >>> round(float(critical_success(torch.tensor([2.0, -1.0, 0.5]), torch.tensor([1, 0, 1]))), 3)
-    0.192
+    >>> critical_success = anyloss(lambda c: c.tp / (c.tp + c.fn + c.fp), leak=0.0)
+    >>> round(float(critical_success(torch.tensor([9.0, -9.0, 9.0]), torch.tensor([1, 0, 0]))), 2)
+    0.5
     """
     one_of("average", average, AVERAGES)
 
@@ -77,11 +77,15 @@ def anyloss_counts(
 
 
 def mean_of(of: Callable[[Counts], Tensor], counts: Counts, average: Average) -> Tensor:
-    """`averaged`, for a formula that may also return one value for all classes."""
+    """`averaged`, for a user's formula: it may return one value for all classes, and divide by those of a class."""
     if counts.kind == "binary" or average == "micro":
         return averaged(of, counts, average)
     value = of(counts)
-    return value if value.dim() == 0 else averaged(lambda _: value, counts, average)
+    if value.dim() == 0:
+        return value
+    if counts.kind == "multiclass":  # an absent class has no weight, but 0/0 times 0 is no number
+        return averaged(lambda _: of(with_absent_classes_found(counts)), counts, average)
+    return averaged(lambda _: value, counts, average)
 
 
 __all__ = ["AMPLIFICATION", "LEAK", "PAPER", "PAPER_AMPLIFICATION", "anyloss", "anyloss_counts", "mean_of"]

@@ -17,7 +17,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("f1", "f_beta", "jaccard"),
     cost="O(n)",
-    monotone=True,
+    monotone=("binary", "multilabel"),
     bounds=(0.0, 1.0),
     paper=PAPER,
 )

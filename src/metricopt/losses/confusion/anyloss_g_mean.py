@@ -44,7 +44,7 @@ def anyloss_g_mean(
 
     >>> import torch
     >>> round(float(anyloss_g_mean(torch.tensor([9.0, -9.0, 9.0]), torch.tensor([1, 0, 0]), leak=0.0)), 2)
-    0.29
+    0.3
     """
     counts = anyloss_counts(scores, targets, amplification, threshold, leak)
     if counts.kind == "multiclass":

@@ -16,7 +16,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("jaccard", "f1", "f_beta"),
     cost="O(n)",
-    monotone=True,
+    monotone=("binary", "multilabel"),
     bounds=(0.0, 1.0),
     paper=PAPER,
 )

@@ -16,6 +16,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("mcc", "kappa"),
     cost="O(n)",
+    monotone=("binary", "multilabel"),
     bounds=(0.0, 2.0),
     paper=PAPER,
 )
@@ -41,7 +42,7 @@ def anyloss_mcc(
 
     >>> import torch
     >>> round(float(anyloss_mcc(torch.tensor([9.0, -9.0, -9.0, -9.0]), torch.tensor([1, 1, 0, 0]), leak=0.0)), 2)
-    0.44
+    0.43
     """
     counts = anyloss_counts(scores, targets, amplification, threshold, leak)
     tp, predicted, positives = counts.tp / counts.n, counts.predicted / counts.n, counts.positives / counts.n

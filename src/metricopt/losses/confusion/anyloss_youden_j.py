@@ -16,6 +16,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("youden_j", "balanced_accuracy"),
     cost="O(n)",
+    monotone=("binary", "multilabel"),
     bounds=(0.0, 2.0),
     paper=PAPER,
 )

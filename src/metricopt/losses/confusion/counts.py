@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import torch
@@ -147,6 +147,13 @@ def _pooled(counts: Counts) -> Counts:
         truth=counts.truth.reshape(-1),
         soft=counts.soft.reshape(-1),
     )
+
+
+def with_absent_classes_found(counts: Counts) -> Counts:
+    """The counts, each class that does not occur with one example that is found."""
+    there = counts.positives > 0
+    found = {key: torch.where(there, getattr(counts, key), 1.0) for key in ("tp", "predicted", "positives")}
+    return replace(counts, **found)
 
 
 def present(positives: Tensor) -> Tensor:

@@ -1,0 +1,59 @@
+"""Lovász-softmax: the Lovász extension of the Jaccard loss on probabilities."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..._checks import one_of
+from ..._scores import flatten_binary, score_kind, to_probabilities
+from ..card import Card, LossEntry
+from ..full_precision import full_precision
+from .lovasz import lovasz_extension
+
+CARD = Card(
+    name="lovasz_softmax",
+    title="Lovász-softmax, a surrogate of the mean Jaccard loss over classes",
+    targets=("binary", "multiclass", "multilabel"),
+    aims_at=("jaccard", "f1", "f_beta"),
+    cost="O(n log n)",
+    bounds=(0.0, 1.0),
+    paper="Berman, Rannen Triki, Blaschko: The Lovász-Softmax Loss, CVPR 2018, Eq. 9 and Algorithm 1",
+)
+
+
+@full_precision
+def lovasz_softmax(scores: Tensor, targets: Tensor, *, classes: Literal["present", "all"] = "present") -> Tensor:
+    """`mean_c J~(|t_c - p_c|)`, J~ the Lovász extension of the Jaccard loss, p softmax (sigmoid for labels).
+
+    All N examples are one set, as all pixels of a batch are. Trained from nothing it tends to stand still: its
+    authors train with cross-entropy first.
+
+    Args:
+        scores: raw scores, `(N,)`, `(N, 1)` or `(N, C)`; of images, reshape `(B, C, H, W)` to `(B H W, C)`.
+        targets: as for `cross_entropy`.
+        classes: the mean over the classes "present" in the batch, or over "all"; labels always count all.
+
+    >>> import torch
+    >>> scores = torch.tensor([[9.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+    >>> round(float(lovasz_softmax(scores, torch.tensor([0, 1, 1]))), 2)
+    0.5
+    """
+    one_of("classes", classes, ("present", "all"))
+    kind = score_kind(scores, targets)
+    if kind == "binary":
+        flat, labels = flatten_binary(scores, targets)
+        scores, targets = flat[:, None], labels[:, None]
+    probability = to_probabilities(scores, kind)
+    truth = F.one_hot(targets.long(), scores.shape[1]) if kind == "multiclass" else targets
+    truth = truth.to(scores.dtype)
+    values = lovasz_extension((truth - probability).abs(), truth)
+    if kind != "multiclass" or classes == "all":
+        return values.mean()
+    there = (truth.sum(dim=0) > 0).to(values.dtype)
+    return (values * there).sum() / there.sum().clamp(min=1)
+
+
+ENTRY = LossEntry(card=CARD, loss=lovasz_softmax)
