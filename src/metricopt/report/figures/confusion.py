@@ -27,7 +27,7 @@ _UNIT = Choice(
     chosen=_COUNTS,
 )
 _STRONGEST = 0.55  # opacity of a full cell: its number stays readable in both themes
-_ROOMY, _SMALLEST_WITH_TEXT, _SMALLEST_WITH_NAME = 46, 26, 13
+_ROOMY, _SMALLEST_WITH_TEXT, _SMALLEST_WITH_SLANTED, _SMALLEST_WITH_NAME = 46, 26, 18, 13
 
 
 def confusion(story: Story) -> Figure | Absent:
@@ -91,10 +91,10 @@ def _names(
         if rows:
             name = elided(label, int((width - 8) / 7.4))
             parts.append(tag("text", name, class_="row", x=x - 8, y=y + place + 4.5, text_anchor="end"))
-        if slanted:
+        if slanted and cell >= _SMALLEST_WITH_SLANTED:
             turn = f"translate({x + place:.1f} {y - 8}) rotate(-42)"
             parts.append(tag("text", elided(label, 14), class_="tick", transform=turn))
-        else:
+        elif not slanted:
             name = elided(label, max(int(cell / 7.5), 3))
             parts.append(tag("text", name, class_="tick", x=x + place, y=y - 8, text_anchor="middle"))
     return parts
