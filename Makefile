@@ -20,7 +20,7 @@ ENVIRONMENT := $(VENV)/.stamp-environment
 INSTALLED := $(VENV)/.stamp-installed
 FILE_LIST := $(VENV)/.source-files
 
-.PHONY: help setup lint types installed test bench clean FORCE
+.PHONY: help setup lint types docs installed test bench clean FORCE
 
 help:  ## what there is to run
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ lint: $(ENVIRONMENT)  ## ruff: rules and format
 types: $(ENVIRONMENT)  ## mypy, strict
 	$(BIN)/mypy
 
-test: lint types installed  ## lint, types, all tests and doctests against the installed wheel
+docs: $(ENVIRONMENT)  ## the documentation as a site in build/site; a dead link or a missing page is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
+
+test: lint types docs installed  ## lint, types, documentation, all tests and doctests against the installed wheel
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --pyargs tests metricopt
 
 bench: installed  ## every speed benchmark beside its bound; fails where one falls short

@@ -43,9 +43,9 @@ def learn_value(
     The result is saved by `.save(folder)`, refined by `.adapt(phis, utilities)`, and used by
     `optimize(next_model, ..., value=...)`, which must have the same architecture and the same adapters.
 
-    Args: as for `optimize`. The part of `val` that `optimize` would keep for its acceptance test is left out here too,
-        so that the same `val` may be used for the next model; `acceptance=None` learns on all of it.
-        `config` is of the MetricOpt run that this is.
+    Its arguments are those of `optimize`. The part of `val` that `optimize` would keep for its acceptance test is left
+    out here too, so that the same `val` may be used for the next model; `acceptance=None` learns on all of it.
+    `config` is of the MetricOpt run that this is.
 
     >>> x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0.6).float()
