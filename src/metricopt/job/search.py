@@ -127,6 +127,7 @@ class Search:
             seconds=seconds,
             facts=self._facts(unseen),
             scores=scores,
+            title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
         )
         return Outcome(
@@ -256,10 +257,17 @@ class Search:
             "Model": f"{type(self._original).__name__}, {size:,} weights",
             "Examples": ", ".join(rows),
             "phi": f"{problem.dim} numbers: " + ", ".join(slot.name for slot in problem.spec.slots),
-            "Settings": ", ".join(f"{name} {told}" for name, told in self._settings.items() if name != "metric"),
+            "Settings": ", ".join(
+                f"{name} {_short(told)}" for name, told in self._settings.items() if told is not None
+            ),
             "Machine": f"{machine['cpu']}, {machine['cores']} cores, {self._device}",
             "Versions": f"metricopt {machine['metricopt']}, torch {machine['torch']}, Python {machine['python']}",
         }
+
+
+def _short(told: object) -> str:
+    """A setting for a table: of a whole configuration its first name."""
+    return str(told).split("(", maxsplit=1)[0] if len(str(told)) > 40 else str(told)
 
 
 def _nothing(value: float) -> Verdict:

@@ -33,7 +33,7 @@ def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples
     if len(examples) < 2 * SMALLEST_PART:
         raise ConfigError(
             f"val holds {len(examples)} examples, too few to split into a part for the search and a part for the "
-            f"acceptance test; give at least {2 * SMALLEST_PART}, or acceptance=(inputs, targets), or verify=False"
+            f"acceptance test; give at least {2 * SMALLEST_PART}, acceptance=(inputs, targets), or acceptance=None"
         )
     taken = _stratified(examples.targets, share)
     return _part(examples, ~taken), _part(examples, taken)

@@ -10,7 +10,7 @@ from typing import Any, final
 from torch import nn
 
 from .._errors import CheckpointError, DataError
-from ..metrics import Budget, Metric
+from ..metrics import Metric
 from ..problem import Examples
 from ..report import Story, write
 from ..runtime import Answers, RunFolder, progress, read_identity, write_atomically
@@ -161,7 +161,7 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
         acceptance=job.rows("acceptance"),
         loss=request.loss or (squared_error if job.target.labels is None else "cross_entropy"),
         method=request.method[0] if len(request.method) == 1 else request.method,
-        budget=Budget(calls=request.calls, seconds=request.seconds),
+        budget=request.budget,
         confidence=request.confidence,
         device=request.device,
         seed=request.seed,

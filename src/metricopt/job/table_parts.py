@@ -70,5 +70,5 @@ def part_rows(target: Target, request: TableRequest) -> TableParts:
     rest, validation = held_out(rest, request.validation / (1 - request.test), "validation rows")
     train, stop = held_out(rest, _STOP, "rows to stop by")
     both = Examples(inputs=validation, targets=target.values[validation])
-    search, acceptance = search_and_acceptance(both, share=request.acceptance, seed=request.seed)
+    search, acceptance = search_and_acceptance(both, share=request.acceptance)
     return TableParts(train=train, stop=stop, search=search.inputs, acceptance=acceptance.inputs, test=test)

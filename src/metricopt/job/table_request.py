@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
 
-from .._checks import at_least, fraction, one_of, positive
+import torch
+from torch import nn
+
+from .._checks import at_least, fraction, one_of
 from .._errors import ConfigError
 from .._types import Reads
 from ..losses import LOSSES
 from ..methods import METHODS
+from ..metrics import Budget
+from ..problem import Examples
+from .request import divided, resolved_device
 from .table_target import Task
 
 #: What a default folder's name may hold.
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 #: Files that a command names are part of what makes a run the same run, if they are not larger than this.
 _CODE_BYTES = 1 << 22
+#: Stands for the examples of the acceptance test while there are none yet.
+_SOME = Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1))
 
 
 @final
@@ -76,12 +84,15 @@ class TableRequest:
                 METHODS[method]
         if "auto" in self.method and len(self.method) > 1:
             raise ConfigError('the method "auto" chooses by itself; name it alone, or name others')
+        if self.reads is not None:
+            one_of("reads", self.reads, ("scores", "probabilities", "labels"))
+        if self.device is not None:
+            resolved_device(self.device, nn.Identity())
+        # What does not pay for the acceptance test is told before a network is trained.
+        divided(self.budget, _SOME, learned=False)
         if self.loss is not None:
             LOSSES[self.loss]
-        at_least("calls", self.calls, 0)
         at_least("seed", self.seed, 0)
-        if self.seconds is not None:
-            positive("seconds", self.seconds)
         fraction("test", self.test)
         fraction("acceptance", self.acceptance)
         if not 0.0 < self.validation < 1.0 or self.validation + self.test >= 0.95:
@@ -93,6 +104,10 @@ class TableRequest:
             raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {self.acceptance:g}")
         if not 0.5 <= self.confidence < 1.0:
             raise ConfigError(f"confidence must lie in [0.5, 1), got {self.confidence:g}; 0.95 is the default")
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(calls=self.calls, seconds=self.seconds)
 
     def identity(self, digest: str) -> dict[str, str | int | float | bool | None]:
         """What makes a run the same run: every choice, the bytes of the table, and the code of the metric.

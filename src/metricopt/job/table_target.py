@@ -98,14 +98,14 @@ def settle_target(column: Any, name: str, *, task: Task | Literal["auto"], posit
     distinct = len(set(values.tolist()))
     if distinct == 1:
         raise DataError(
-            f"every row of the target {name!r} is {values[0]!r}: there is nothing to tell apart; name another column"
+            f"every row of the target {name!r} is {values.tolist()[0]!r}: there is nothing to tell apart; name another column"
         )
     numeric = values.dtype.kind in "iuf"
     if task == "regression" or (task == "auto" and numeric and not _are_classes(values, distinct)):
         if not numeric:
             raise ConfigError(
                 f"the target {name!r} holds {'text' if values.dtype.kind == 'O' else 'true and false'} such as "
-                f"{values[0]!r}, not numbers; use --task classification, or name a column of numbers"
+                f"{values.tolist()[0]!r}, not numbers; use --task classification, or name a column of numbers"
             )
         if positive is not None:
             raise ConfigError(f"--positive names a class, but the target {name!r} holds numbers; leave it out")
@@ -153,7 +153,7 @@ def _refuse_free_text(values: NDArray[Any], name: str, distinct: int, numeric: b
     if 2 * distinct <= len(values) and (distinct <= _MANY or distinct * LEAST_OF_A_CLASS <= len(values)):
         return
     what = "numbers, which are no classes: use --task regression" if numeric else "free text, not classes"
-    example = str(values[0])
+    example = str(values.tolist()[0])
     shown = example if len(example) <= 40 else example[:37] + "..."
     raise DataError(
         f"the target {name!r} holds {distinct} different values in {len(values)} rows, such as {shown!r}: {what}"

@@ -50,17 +50,18 @@ class TextFormat:
 
     def undecodable(self, path: Path) -> DataError:
         """The error for a file whose bytes are not text of this encoding; it names the first such line."""
+        wide = self.encoding.startswith(("utf-16", "utf-32"))  # their lines do not end where a byte says so
         with _opened(path, self.gzipped) as stream:
-            for number, line in enumerate(stream, start=1):
+            for number, line in enumerate(() if wide else stream, start=1):
                 try:
                     line.decode(self.encoding)
                 except UnicodeDecodeError as error:
-                    byte = line[error.start]
+                    byte = line[min(error.start, len(line) - 1)]
                     return DataError(
                         f"line {number} of {path.name} is not {self.encoding} text (byte 0x{byte:02x}); give its "
                         "encoding, for example --encoding cp1252 for a file from Windows"
                     )
-        return DataError(f"{path.name} is not {self.encoding} text; give its encoding, for example --encoding cp1252")
+        return DataError(f"{path.name} is not {self.encoding} text; leave --encoding out, or give the right one")
 
 
 def sniff(path: Path, start: bytes, *, separator: str | None, encoding: str | None) -> TextFormat:
@@ -79,7 +80,7 @@ def sniff(path: Path, start: bytes, *, separator: str | None, encoding: str | No
     try:
         # An incremental decoder keeps a character that the end of the sample cuts in two.
         text = codecs.getincrementaldecoder(chosen)().decode(sample)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # also a UTF-16 file without its first two bytes
         if encoding is None and _is_binary(sample):
             raise DataError(f"{str(path)!r} is a binary file, not a table; give a CSV or Parquet file") from error
         form = TextFormat(encoding=chosen, separator=",", decimal=".", names=(), gzipped=gzipped)

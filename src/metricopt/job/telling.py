@@ -44,13 +44,14 @@ def tell(
     seconds: float,
     facts: Mapping[str, str],
     scores: Scores | None,
+    title: str,
     class_names: Sequence[str] | None,
 ) -> Story:
     """The story of one run; nothing here asks the metric."""
     metric = problem.metric
     teller = next((one.result for one in reversed(candidates) if one.result.trace is not None), None)
     return Story(
-        title=f"{metric.name}: {'improved' if verdict.accepted else 'the original model stays'}",
+        title=title,
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
         bounds=metric.bounds,
@@ -198,7 +199,7 @@ def _histogram(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
         }
 
     return Histogram(
-        title="Scores on the acceptance part; above zero means the second class",
+        title="Scores; above zero means the second class",
         edges=tuple(edges.tolist()),
         before=counts(before),
         after=counts(after),
