@@ -27,8 +27,10 @@ def describe_environment() -> dict[str, Any]:
     """
     import torch
 
+    from .. import __version__
+
     return {
-        "metricopt": _version("metricopt"),
+        "metricopt": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
