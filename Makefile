@@ -20,7 +20,7 @@ ENVIRONMENT := $(VENV)/.stamp-environment
 INSTALLED := $(VENV)/.stamp-installed
 FILE_LIST := $(VENV)/.source-files
 
-.PHONY: help setup lint types docs installed test bench clean FORCE
+.PHONY: help setup lint types docs installed test bench demo clean FORCE
 
 help:  ## what there is to run
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: lint types docs installed  ## lint, types, documentation, all tests and do
 
 bench: installed  ## every speed benchmark beside its bound; fails where one falls short
 	$(BIN)/python benchmarks/run.py
+
+demo: installed  ## all the set-up from nothing, then the main job on real data; ends with the report to open
+	$(BIN)/metricopt demo --folder runs/demo
 
 clean:  ## remove the environment, builds and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

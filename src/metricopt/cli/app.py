@@ -1,4 +1,4 @@
-"""The program `metricopt`: its command groups, and how errors reach the user."""
+"""The program `metricopt`: its commands, and how errors reach the user."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import typer
 from typer.core import TyperGroup
 
 from .._errors import MetricOptError
-from . import bench, registries
+from . import bench, demo, optimize, predict, registries, report
+from .exit_codes import INTERRUPTED, exit_code_of
+from .words import ARGUMENTS, in_words
 
 
 class _Root(TyperGroup):
-    """Turns our own errors into one line and exit code 2; anything else is a bug and keeps its traceback."""
+    """Turns our own errors into one line and an exit code; anything else is a bug and keeps its traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -20,21 +26,25 @@ class _Root(TyperGroup):
         except MetricOptError as error:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"metricopt: {error}", err=True)
-            raise typer.Exit(2) from None
+            typer.echo(f"metricopt: {in_words(error)}", err=True)
+            raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:
             typer.echo("metricopt: stopped; what was finished is kept", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
 
 
 app = typer.Typer(
     name="metricopt",
     cls=_Root,
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Tune a trained model toward any metric.",
 )
+optimize.add_to(app)
+demo.add_to(app)
+report.add_to(app)
+predict.add_to(app)
 app.add_typer(bench.app, name="bench")
 registries.add_to(app)
 

@@ -1,0 +1,164 @@
+"""`metricopt optimize`: a table in a file, or a torch problem, tuned toward a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import typer
+
+from .._errors import ConfigError
+from . import options
+from .built_problem import build_problem, names_a_function
+from .exit_codes import INTERRUPTED, UNCHANGED
+from .printed import Printed, show
+from .words import ARGUMENTS, as_command
+
+if TYPE_CHECKING:
+    from ..job.table_request import TableRequest
+
+#: Is told the run folder as soon as something is kept in it.
+Begun: TypeAlias = Callable[[Path], None]
+
+_TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "test")
+_BUDGET = ("calls", "seconds", "acceptance", "confidence", "seed", "device")
+_OF_REQUEST = (*_TABLE_ONLY, *_BUDGET, "metric", "bounds", "reads", "task", "method", "loss")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("optimize")(optimize)
+
+
+def optimize(
+    ctx: typer.Context,
+    data: options.Data,
+    target: options.Target = None,
+    metric: options.MetricSpec = None,
+    maximize: options.Maximize = None,
+    bounds: options.Bounds = None,
+    reads: options.ReadsOption = None,
+    task: options.TaskOption = "auto",
+    positive: options.Positive = None,
+    drop: options.Drop = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    method: options.MethodOption = None,
+    loss: options.Loss = None,
+    calls: options.Calls = None,
+    seconds: options.Seconds = None,
+    validation: options.Validation = None,
+    test: options.TestShare = None,
+    acceptance: options.Acceptance = None,
+    confidence: options.Confidence = None,
+    seed: options.Seed = None,
+    device: options.Device = None,
+    run: options.Run = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+    fail_if_unchanged: options.FailIfUnchanged = False,
+) -> None:
+    """Tune a model toward a metric.
+
+    A change is kept only if it is better, beyond chance, on rows that the search never saw. A table: a network is trained on it, tuned, and measured on rows that nobody saw. module:function: the function
+    returns dict(model=, train=, val=, ...), the arguments of metricopt.optimize.
+    """
+    given = {name: value for name, value in ctx.params.items() if value is not None}
+    work = _of_problem if names_a_function(data) else _of_table
+    result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
+    show(result, as_json=as_json)
+    if fail_if_unchanged and not result.accepted:
+        raise typer.Exit(UNCHANGED)
+
+
+def resumable(ctx: typer.Context, work: Callable[[Begun], Printed]) -> Printed:
+    """Do the work; Ctrl-C names what is kept and the command that goes on."""
+    folders: list[Path] = []
+    try:
+        return work(folders.append)
+    except KeyboardInterrupt:
+        kept = f"what was done is kept in {folders[-1]}" if folders else "nothing had begun"
+        command = as_command(ctx.meta[ARGUMENTS])
+        typer.echo(f"metricopt: stopped; {kept}. The same command goes on: {command}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def optimize_file(request: TableRequest, begun: Begun, *, run: Path | None, quiet: bool) -> Printed:
+    """The job on a table, with its notes on standard error."""
+    from ..job.table_job import optimize_table
+    from .result_of_table import printed_table
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    result = optimize_table(request, run=run, quiet=quiet, say=(lambda line: None) if quiet else say, begun=begun)
+    return printed_table(result)
+
+
+def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
+    from ..job.table_file import column_names
+    from ..job.table_request import TableRequest
+
+    path = Path(given["data"]).expanduser()
+    if path.suffix == ".py":
+        raise ConfigError(f"{str(path)!r} names a file but no function in it; write {path}:function")
+    if "target" not in given:
+        names = column_names(path, separator=given.get("separator"), encoding=given.get("encoding"))
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        raise ConfigError(f"name the column to predict with --target; {path.name} has: {shown}")
+    if "metric" not in given:
+        raise ConfigError("name the metric with --metric; `metricopt metrics` lists those of the library")
+    settings = {name: given[name] for name in _OF_REQUEST if name in given}
+    for name in ("drop", "method"):
+        if name in settings:
+            settings[name] = _names(settings[name])
+    request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
+    return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
+
+
+def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
+    from ..job import optimize as optimize_model
+    from ..job.table_request import default_folder
+    from ..metrics import Budget
+    from .result_of_problem import printed_outcome
+
+    spec = given["data"]
+    strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
+    if strange or given["task"] != "auto":
+        raise ConfigError(
+            f"{', '.join(strange) or '--task'} goes with a table, but {spec} builds a problem; leave it out"
+        )
+    arguments = build_problem(spec)
+    arguments |= {name: given[name] for name in ("loss", "acceptance", "confidence", "seed", "device") if name in given}
+    arguments |= _wanted(arguments, given, spec)
+    if "method" in given:
+        names = _names(given["method"])
+        arguments["method"] = names[0] if len(names) == 1 else names
+    if "calls" in given or "seconds" in given:
+        arguments["budget"] = Budget(calls=given.get("calls"), seconds=given.get("seconds"))
+    source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
+    folder = given.get("run") or default_folder(source, arguments["metric"].name)
+    begun(folder)
+    return printed_outcome(optimize_model(**arguments, run=folder, quiet=quiet), folder)
+
+
+def _wanted(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:
+    """The metric of a problem: what the command line names, else what the function gave."""
+    from ..metrics import as_metric, metric_from_spec
+
+    stated = {name: problem.pop(name, None) for name in ("higher_is_better", "bounds", "reads")}
+    here = {"higher_is_better": given.get("maximize"), "bounds": given.get("bounds"), "reads": given.get("reads")}
+    if "metric" in given:
+        stated = here
+    else:
+        stated |= {name: value for name, value in here.items() if value is not None}
+    metric = given.get("metric", problem.get("metric"))
+    if metric is None:
+        raise ConfigError(f"name the metric with --metric, or let {spec} return one; `metricopt metrics` lists some")
+    make = metric_from_spec if isinstance(metric, str) else as_metric
+    return {"metric": make(metric, **stated)}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

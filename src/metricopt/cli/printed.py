@@ -1,0 +1,118 @@
+"""A result on the terminal: a short table and a few lines, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import typer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The metric on one part of the examples.
+
+    Args:
+        name: what the part is called; rows: how many examples, None where that is not known.
+        before, after: the metric, as it is.
+        low, high: of the gain, positive is better; None where nothing was tested.
+    """
+
+    name: str
+    rows: int | None
+    before: float
+    after: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """All that is shown of one result.
+
+    Args:
+        title: above the table.
+        parts: its rows.
+        higher_is_better: the direction of the metric; confidence: of the intervals.
+        accepted: whether the model was changed.
+        lines: what else is said, in order.
+        plain: the same as one JSON object.
+    """
+
+    title: str
+    parts: tuple[Part, ...]
+    higher_is_better: bool
+    confidence: float
+    accepted: bool
+    lines: tuple[str, ...]
+    plain: Mapping[str, Any]
+
+    def with_lines(self, *lines: str) -> Printed:
+        """The same with more said directly below the table."""
+        return replace(self, lines=(*lines, *self.lines))
+
+
+def show(result: Printed, *, as_json: bool) -> None:
+    """Print to standard output."""
+    if as_json:
+        typer.echo(json.dumps(result.plain, allow_nan=False))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    percent = f"{100 * result.confidence:g} % interval"
+    grid = Table(title=result.title, title_justify="left", box=SIMPLE_HEAD)
+    grid.add_column("", no_wrap=True)
+    for name in ("before", "after", "gain", percent):
+        grid.add_column(name, justify="right", no_wrap=True)
+    for part in result.parts:
+        grid.add_row(*_cells(part, result))
+    console = Console(highlight=False, markup=False, soft_wrap=False)
+    console.print(grid)
+    for line in result.lines:
+        console.print(line, soft_wrap=True)
+
+
+def verdict_of_test(part: Part, result_accepted: bool, higher_is_better: bool) -> str | None:
+    """What the test part says of a change that was accepted on the acceptance part, in one sentence."""
+    if not result_accepted or part.low is None or part.high is None:
+        return None
+    gain = _gain(part, higher_is_better)
+    if part.low > 0:
+        return "The test rows say the same: their interval lies above zero, too."
+    if part.high < 0:
+        return "The test rows say the opposite: there the change makes it worse, beyond chance."
+    way = "better" if gain > 0 else "no better"
+    return f"On the test rows it is {way}, but by itself their interval does not exclude chance."
+
+
+def figures_of(part: Part | None, higher_is_better: bool) -> dict[str, Any] | None:
+    """A part as plain JSON."""
+    if part is None:
+        return None
+    return {
+        "rows": part.rows,
+        "before": part.before,
+        "after": part.after,
+        "gain": _gain(part, higher_is_better),
+        "interval": None if part.low is None else [part.low, part.high],
+    }
+
+
+def _cells(part: Part, result: Printed) -> Sequence[str]:
+    name = part.name if part.rows is None else f"{part.name}, {part.rows:,} rows"
+    if part.low is None or part.high is None:
+        interval = "not tested"
+    elif not result.accepted and part.low == part.high == 0.0:
+        interval = ""
+    else:
+        interval = f"{part.low:+.4g} to {part.high:+.4g}"
+    gain = _gain(part, result.higher_is_better)
+    return name, f"{part.before:.4g}", f"{part.after:.4g}", f"{gain:+.4g}" if gain else "0", interval
+
+
+def _gain(part: Part, higher_is_better: bool) -> float:
+    return part.after - part.before if higher_is_better else part.before - part.after

@@ -1,0 +1,52 @@
+"""A finished run of `metricopt.optimize`, as it is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..job import Outcome
+from .printed import Part, Printed, figures_of
+
+
+def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = None) -> Printed:
+    """What is shown of it.
+
+    Args:
+        outcome: of `metricopt.optimize`.
+        folder: of its run.
+        report: where the report is, if not in the run folder.
+    """
+    page = report or folder / "report.html"
+    low, high = outcome.interval or (None, None)
+    name = "acceptance" if outcome.interval else "search, which flatters"
+    part = Part(name=name, rows=None, before=outcome.before, after=outcome.after, low=low, high=high)
+    best = "higher" if outcome.higher_is_better else "lower"
+    return Printed(
+        title=f"{outcome.metric}, {best} is better",
+        parts=(part,),
+        higher_is_better=outcome.higher_is_better,
+        confidence=outcome.confidence,
+        accepted=outcome.accepted,
+        lines=(
+            f"{'Accepted' if outcome.accepted else 'Not accepted, the model stays as it was'}: {outcome.reason}",
+            f"{outcome.calls} metric calls, {outcome.seconds:.1f} s.",
+            "",
+            f"Run folder: {folder}",
+            f"Use it:     metricopt.load({str(folder)!r}, model=your_model).model",
+            f"Report:     {page}",
+        ),
+        plain={
+            "metric": outcome.metric,
+            "higher_is_better": outcome.higher_is_better,
+            "accepted": outcome.accepted,
+            "reason": outcome.reason,
+            "confidence": outcome.confidence,
+            "acceptance": figures_of(part, outcome.higher_is_better),
+            "test": None,
+            "calls": outcome.calls,
+            "seconds": outcome.seconds,
+            "run": str(folder),
+            "report": str(page),
+            "model": str(folder / "model.safetensors"),
+        },
+    )
