@@ -69,7 +69,7 @@ class LiveTuning:
 
     def due(self, epochs: int) -> bool:
         """Whether the model is searched when `epochs` epochs are over."""
-        return self.when == "epoch" and epochs % self.every == 0
+        return self.when == "epoch" and epochs > 0 and epochs % self.every == 0
 
     def rehearse(self, live: nn.Module, part: nn.Module, inputs: Tensor) -> None:
         """Try on a few inputs what a search would end with, so that what cannot work fails before the training.

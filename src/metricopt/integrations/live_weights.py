@@ -25,7 +25,7 @@ def check_takes(live: nn.Module, part: nn.Module, improved: nn.Module) -> None:
         raise AdapterError(
             f"the improved model has the weights {added}, which the model in training lacks: its optimiser and its "
             "checkpoints would not know them. Build those layers with bias=True (norms with affine weights), or name "
-            "adapters= that change weights which are there"
+            "adapters= that change weights which are there, such as LoRA(rank=4)"
         )
     known = {id(weight) for weight in _weights(live).values()}
     strange = [name for name, weight in old.items() if id(weight) not in known]
