@@ -75,7 +75,8 @@ class _Solved(torch.autograd.Function):
             batch.expand(size, *batch.shape) if dim is None else batch.movedim(dim, 0)
             for batch, dim in ((scores, in_dims[0]), (truth, in_dims[1]))
         )
-        values, gradients = _Solved.apply(scores.flatten(0, 1), truth.flatten(0, 1), solve)  # type: ignore[no-untyped-call]
+        flat = (batch.flatten(0, 1).contiguous() for batch in (scores, truth))
+        values, gradients = _Solved.apply(*flat, solve)  # type: ignore[no-untyped-call]
         return (values.reshape(scores.shape[:2]), gradients.reshape(scores.shape)), (0, 0)
 
 

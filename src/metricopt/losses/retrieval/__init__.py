@@ -1,3 +1,3 @@
 """Losses of embeddings: what is alike must lie close."""
 
-LOSSES: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = ("fast_ap", "supervised_contrastive", "multi_similarity")
