@@ -29,15 +29,13 @@ def client(uri: str) -> Any:
 
 
 @pytest.fixture
-def open_run(uri: str) -> Iterator[Any]:
+def open_run(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A run that the caller has open, as in a training script."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with mlflow.start_run() as run:
         yield run
-    mlflow.set_tracking_uri(before)
 
 
 def runs(client: Any, experiment: str = "metricopt") -> list[Any]:
