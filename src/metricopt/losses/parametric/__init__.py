@@ -1,3 +1,9 @@
-"""Families of losses with parameters of their own, to be set by whoever controls them."""
+"""Losses with parameters of their own: a head that is trained along, and families that somebody else controls."""
 
-LOSSES: tuple[str, ...] = ()
+LOSSES: tuple[str, ...] = (
+    "large_margin_softmax",
+    "learned_surrogate",
+    "moew",
+    "ala",
+    "l2t_dlf",
+)
