@@ -69,4 +69,4 @@ def root(
 
 def main() -> None:
     """Run the program with the arguments of the process."""
-    app()
+    app(prog_name="metricopt")  # also where it runs as a module: completion goes by the name

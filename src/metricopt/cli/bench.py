@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._errors import ConfigError
+from . import complete
 
 if TYPE_CHECKING:
     from ..bench import TableSpec
@@ -29,9 +30,16 @@ def table3(
     preset: Annotated[str, typer.Option(help="full, or smoke: small data, a minute.")] = "full",
     data: Annotated[str | None, typer.Option(help="Data sets, separated by commas.")] = None,
     sampler: Annotated[str | None, typer.Option(help="balanced, plain, or both.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Metrics, see `metricopt metrics`.")] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Metrics, see `metricopt metrics`.", autocompletion=complete.several(complete.metrics)),
+    ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Methods, see `metricopt methods`; @rival stands for all of that family.")
+        str | None,
+        typer.Option(
+            help="Methods, see `metricopt methods`; @rival stands for all of that family.",
+            autocompletion=complete.several(complete.methods),
+        ),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="For example 0-9, or 0,3,5.")] = None,
     calls: Annotated[int | None, typer.Option(help="Metric calls of every method.")] = None,

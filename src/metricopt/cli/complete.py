@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from .._errors import MetricOptError
+from .words import ARGUMENTS
 
 Proposals = list[tuple[str, str]]
 
@@ -43,11 +44,14 @@ def losses(incomplete: str) -> Proposals:
 
 def columns(ctx: typer.Context, incomplete: str) -> Proposals:
     """Columns of the table that the command line names already."""
+    # The parser gives up at an option that has no value yet, so the table is looked for among the words themselves.
+    table = next((Path(word) for word in ctx.meta.get(ARGUMENTS, ()) if Path(word).is_file()), None)
+    if table is None:
+        return []
     from ..job.table_file import column_names
 
-    data = ctx.params.get("data")
     try:
-        names = column_names(Path(data)) if data else ()
+        names = column_names(table)
     except (MetricOptError, OSError):  # nothing to propose; the command itself will say what is wrong
         return []
     return _starting([(name, "column") for name in names], incomplete)

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import re
 import warnings
+import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +186,14 @@ def _csv(path: Path, form: TextFormat, as_text: Collection[str], *, quiet: bool)
             )
         except UnicodeDecodeError as error:
             raise form.undecodable(path) from error
-        except (pd.errors.ParserWarning, pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, OSError) as error:
+        except (
+            pd.errors.ParserWarning,
+            pd.errors.ParserError,
+            pd.errors.EmptyDataError,
+            EOFError,
+            OSError,
+            zlib.error,
+        ) as error:
             raise DataError(
                 f"{str(path)!r} cannot be read as a table of {len(names)} columns separated by {form.told}: "
                 f"{_reason(error)}; correct that line, or name another --separator"

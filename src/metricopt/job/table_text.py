@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -140,7 +141,7 @@ def _sample(path: Path, gzipped: bool) -> bytes:
     try:
         with _opened(path, gzipped) as stream:
             return stream.read(_SAMPLE)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{str(path)!r} is a damaged gzip file: {error}; compress it again") from error
 
 
