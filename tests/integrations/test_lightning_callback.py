@@ -202,6 +202,14 @@ def test_the_layers_to_optimise_can_be_named(part: Any) -> None:
     assert not same(weights(model), list(before.values()))
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+def test_other_precisions(precision: str) -> None:
+    model, callback = Classifier(), end()
+    fit(model, callback, precision=precision)
+    assert callback.outcome is not None and callback.outcome.accepted
+    assert same(weights(model), weights(callback.outcome.model))
+
+
 def test_a_trial_run_tries_the_set_up_and_searches_nothing() -> None:
     callback = end()
     fit(Classifier(), callback, fast_dev_run=True)

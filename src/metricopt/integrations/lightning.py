@@ -13,6 +13,7 @@ from .._extras import require
 from .._types import LossFunction
 from ..job import Outcome
 from ..job.examples import gather
+from ..problem import Examples
 from .live_tuning import LiveTuning, When, figures
 
 if TYPE_CHECKING:
@@ -89,9 +90,10 @@ class MetricOptCallback(Callback):
             _refuse_several(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        part = self._part(pl_module)
         self._examples(trainer, "train")
-        rows = gather(_first(self._examples(trainer, "val")), "val")
-        self._tuning.rehearse(pl_module, self._part(pl_module), rows.inputs[:_REHEARSED])
+        rows = _gathered(_first(self._examples(trainer, "val")), "val", part)
+        self._tuning.rehearse(pl_module, part, rows.inputs[:_REHEARSED])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epochs = trainer.current_epoch + 1
@@ -105,8 +107,8 @@ class MetricOptCallback(Callback):
                 logger.log_metrics(figures(outcome), step=trainer.global_step)
 
     def _search(self, trainer: Trainer, pl_module: LightningModule, epochs: int) -> Outcome:
-        train, val = (self._examples(trainer, name) for name in ("train", "val"))
         part = self._part(pl_module)
+        train, val = (_gathered(self._examples(trainer, name), name, part) for name in ("train", "val"))
         self.outcome = self._tuning.search(pl_module, part, train=train, val=val, epochs=epochs)
         return self.outcome
 
@@ -135,6 +137,15 @@ class MetricOptCallback(Callback):
                 f"{name}= a pair (inputs, targets), a Dataset or a DataLoader"
             )
         return loaders
+
+
+def _gathered(data: Any, name: str, part: nn.Module) -> Examples:
+    """All of `data` in the precision of the layers, which is what Lightning makes of every batch, too."""
+    examples = gather(data, name)
+    weight = next((one for one in part.parameters() if one.is_floating_point()), None)
+    if weight is None or not examples.inputs.is_floating_point():
+        return examples
+    return Examples(inputs=examples.inputs.to(weight.dtype), targets=examples.targets)
 
 
 def _first(data: Any) -> Any:

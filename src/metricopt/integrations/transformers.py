@@ -112,8 +112,8 @@ class MetricOptCallback(TrainerCallback):
     ) -> None:
         _refuse_several(args)
         model, trained = known["model"], known["train_dataloader"]
-        self._loader(trained if self._train is None else self._train, trained, args, model)
-        rows = self._loader(self._val, trained, args, model, most=_REHEARSED)
+        self._batches(trained if self._train is None else self._train, trained, args, model)
+        rows = self._batches(self._val, trained, args, model, most=_REHEARSED)
         head = find_head(model, next(iter(rows)), self._labels, self._head)
         features = pooled_features(model, head, rows, self._labels)
         self._tuning.rehearse(model, head.module, features.inputs)
@@ -131,8 +131,8 @@ class MetricOptCallback(TrainerCallback):
     def _search(
         self, args: TrainingArguments, state: TrainerState, epochs: int, model: nn.Module, trained: DataLoader[Any]
     ) -> None:
-        val = self._loader(self._val, trained, args, model)
-        train = self._loader(trained if self._train is None else self._train, trained, args, model)
+        val = self._batches(self._val, trained, args, model)
+        train = self._batches(trained if self._train is None else self._train, trained, args, model)
         head = find_head(model, next(iter(val)), self._labels, self._head)
         known, seen = (pooled_features(model, head, batches, self._labels) for batches in (train, val))
         self.outcome = self._tuning.search(model, head.module, train=known, val=seen, epochs=epochs)
@@ -142,7 +142,7 @@ class MetricOptCallback(TrainerCallback):
         else:
             state.log_history.append({**told, "epoch": state.epoch or 0.0, "step": state.global_step})
 
-    def _loader(
+    def _batches(
         self, data: Any, trained: DataLoader[Any], args: TrainingArguments, model: nn.Module, most: int | None = None
     ) -> _Batches:
         """`data` as batches in a fixed order, made without the trainer's own loader, which keeps count of its use."""
