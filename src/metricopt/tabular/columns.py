@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import CheckpointError, DataError
-from .raw_column import Kind, Numbers, RawColumn
+from .raw_column import Beside, Kind, Numbers, RawColumn
 from .settings_fields import Fields
 
 Encoded = NDArray[np.float32]
@@ -145,19 +145,19 @@ class CategoryColumn(Column):
         counts: how many training rows each had.
         rare: how many training rows had another level.
         missing: how many had none.
-        from_numbers: whether all levels were numbers, so that a column of numbers is welcome later on.
+        beside_text: which other kinds of values there were: a column that holds nothing else is welcome later on.
     """
 
     levels: tuple[str, ...] = field(repr=False)
     counts: tuple[int, ...] = field(repr=False)
     rare: int
     missing: int
-    from_numbers: bool = False
+    beside_text: tuple[Beside, ...] = ()
 
     @classmethod
     def fit(cls, raw: RawColumn, *, max_levels: int, min_count: int) -> CategoryColumn:
-        assert raw.texts is not None
-        tally = Counter(text for text in raw.texts if text is not None)
+        texts = raw.texts()
+        tally = Counter(text for text in texts if text is not None)
         # By name where the counts are equal, so that the order of the rows does not matter.
         ordered = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
         kept = [(level, count) for level, count in ordered[:max_levels] if count >= min_count]
@@ -166,8 +166,8 @@ class CategoryColumn(Column):
             levels=tuple(level for level, _ in kept),
             counts=tuple(count for _, count in kept),
             rare=tally.total() - sum(count for _, count in kept),
-            missing=len(raw.texts) - tally.total(),
-            from_numbers=raw.from_numbers,
+            missing=len(texts) - tally.total(),
+            beside_text=raw.beside_text(),
         )
 
     @property
@@ -178,13 +178,14 @@ class CategoryColumn(Column):
         return found if len(found) > 1 else ()  # one single level is a constant
 
     def encode(self, raw: RawColumn) -> Encoded:
-        if raw.kind in ("number", "date") and not (raw.kind == "number" and self.from_numbers):
+        if raw.kind in ("number", "date") and raw.kind not in self.beside_text:
             raise self._wrong_kind("text", raw)
+        texts = raw.texts()
         if not self.labels:
-            return _nothing(len(raw.as_texts()))
+            return _nothing(len(texts))
         known = {level: i for i, level in enumerate(self.levels)}
         rare, missing = len(self.levels), len(self.levels) + 1
-        codes = [missing if text is None else known.get(text, rare) for text in raw.as_texts()]
+        codes = [missing if text is None else known.get(text, rare) for text in texts]
         return np.asarray(self._rows[codes])
 
     def to_settings(self) -> dict[str, Any]:
@@ -195,23 +196,27 @@ class CategoryColumn(Column):
             "counts": list(self.counts),
             "rare": self.rare,
             "missing": self.missing,
-            "from_numbers": self.from_numbers,
+            "beside_text": list(self.beside_text),
         }
 
     @classmethod
     def from_settings(cls, settings: object) -> CategoryColumn:
-        names = ("kind", "name", "levels", "counts", "rare", "missing", "from_numbers")
+        names = ("kind", "name", "levels", "counts", "rare", "missing", "beside_text")
         fields = Fields(settings, "a category column", names)
         levels, counts = fields.texts("levels"), fields.integers("counts", least=1)
         if len(levels) != len(counts) or len(set(levels)) != len(levels):
             raise fields.wrong("levels", "different texts, one for each count")
+        kinds: dict[str, Beside] = {"number": "number", "date": "date"}
+        if not set(fields.texts("beside_text")) <= set(kinds):
+            raise fields.wrong("beside_text", f"a list out of {', '.join(kinds)}")
+        beside = tuple(kinds[kind] for kind in fields.texts("beside_text"))
         return cls(
             name=fields.text("name"),
             levels=levels,
             counts=counts,
             rare=fields.integer("rare", least=0),
             missing=fields.integer("missing", least=0),
-            from_numbers=fields.flag("from_numbers"),
+            beside_text=beside,
         )
 
     @cached_property

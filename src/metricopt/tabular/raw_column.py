@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Real
@@ -18,8 +18,11 @@ from .._errors import DataError
 #: "empty" is a column in which every value is missing; it goes with any kind.
 Kind: TypeAlias = Literal["number", "date", "category", "empty"]
 
+#: What a category may hold beside text.
+Beside: TypeAlias = Literal["number", "date"]
+
 Numbers: TypeAlias = NDArray[np.float64]
-Texts: TypeAlias = NDArray[np.object_]
+Objects: TypeAlias = NDArray[np.object_]
 
 #: A date as a number is days since 1970.
 _MICROSECONDS_OF_A_DAY = 86_400e6
@@ -33,27 +36,31 @@ class RawColumn:
         name: of the column.
         kind: what it holds.
         numbers: `(N,)` float64 with NaN for missing; of numbers, and of dates as days since 1970.
-        texts: `(N,)` text with None for missing; of categories.
-        from_numbers: whether every level of a category was a number before it became text.
+        objects: `(N,)` the values themselves with None for missing, where the column came as Python objects.
     """
 
     name: str
     kind: Kind
     numbers: Numbers | None = field(default=None, repr=False)
-    texts: Texts | None = field(default=None, repr=False)
-    from_numbers: bool = False
+    objects: Objects | None = field(default=None, repr=False)
 
-    def as_texts(self) -> Texts:
-        """The values as text, also those of numbers: 3 and 3.0 are both "3"."""
-        if self.texts is not None:
-            return self.texts
+    def texts(self) -> list[str | None]:
+        """The values as text, None for missing: 3 and 3.0 are both "3"."""
+        if self.objects is not None:
+            return [None if value is None else text_of(value) for value in self.objects]
         assert self.numbers is not None
-        return _objects([None if np.isnan(number) else text_of(number) for number in self.numbers])
+        return [None if np.isnan(number) else text_of(number) for number in self.numbers]
+
+    def beside_text(self) -> tuple[Beside, ...]:
+        """Which other kinds of values a category holds."""
+        assert self.objects is not None
+        types = {type(value) for value in self.objects if value is not None}
+        found: dict[Beside, bool] = {"number": any(map(_is_number, types)), "date": any(map(_is_date, types))}
+        return tuple(kind for kind, there in found.items() if there)
 
     def example(self) -> str:
         """One value for an error message."""
-        values = [value for value in self.as_texts() if value is not None]
-        return repr(values[0]) if values else "nothing"
+        return next((repr(text) for text in self.texts() if text is not None), "nothing")
 
 
 def is_frame(table: object) -> bool:
@@ -132,7 +139,7 @@ def _floats(values: Any) -> Numbers:
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
-def _numbers(name: str, numbers: Numbers, kind: Kind = "number") -> RawColumn:
+def _numbers(name: str, numbers: Numbers, kind: Kind = "number", objects: Objects | None = None) -> RawColumn:
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise DataError(
@@ -140,36 +147,44 @@ def _numbers(name: str, numbers: Numbers, kind: Kind = "number") -> RawColumn:
             "replace them by a finite number, or by NaN for missing"
         )
     empty = bool(np.isnan(numbers).all())
-    return RawColumn(name=name, kind="empty" if empty else kind, numbers=numbers)
+    return RawColumn(name=name, kind="empty" if empty else kind, numbers=numbers, objects=objects)
 
 
-def _dates(name: str, values: Any) -> RawColumn:
+def _dates(name: str, values: Any, objects: Objects | None = None) -> RawColumn:
     """Dates in UTC and durations, both as days."""
     unit = "datetime64[us]" if values.dtype.kind == "M" else "timedelta64[us]"
     array = values.astype(unit) if isinstance(values, np.ndarray) else values.to_numpy(dtype=unit)
     days = array.astype(np.int64) / _MICROSECONDS_OF_A_DAY
     days[np.isnat(array)] = np.nan
-    return _numbers(name, days, "date")
+    return _numbers(name, days, "date", objects)
 
 
-def _objects_column(name: str, values: Texts, declared: bool) -> RawColumn:
+def _objects_column(name: str, values: Objects, declared: bool) -> RawColumn:
     """A column of Python objects: the values themselves say what they are, unless it is declared a category."""
     missing = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
+    objects = values.copy()
+    objects[missing] = None
     there = values[~missing]
-    if not len(there):
-        return RawColumn(name=name, kind="empty", numbers=np.full(len(values), np.nan))
     types = set(map(type, there))
-    numeric = all(issubclass(one, Real | Decimal | np.bool_) for one in types)
-    if numeric and not declared:
+    if not types:
+        return RawColumn(name=name, kind="empty", numbers=np.full(len(values), np.nan), objects=objects)
+    if all(map(_is_number, types)) and not declared:
         numbers = np.full(len(values), np.nan)
         numbers[~missing] = [float(value) for value in there]
-        return _numbers(name, numbers)
-    if all(issubclass(one, datetime.date | np.datetime64) for one in types) and not declared:
+        return _numbers(name, numbers, objects=objects)
+    if all(map(_is_date, types)) and not declared:
         dates = np.full(len(values), np.datetime64("NaT"), dtype="datetime64[us]")
         dates[~missing] = [np.datetime64(_without_zone(value), "us") for value in there]
-        return _dates(name, dates)
-    texts = _objects([None if gone else text_of(value) for value, gone in zip(values, missing, strict=True)])
-    return RawColumn(name=name, kind="category", texts=texts, from_numbers=numeric)
+        return _dates(name, dates, objects)
+    return RawColumn(name=name, kind="category", objects=objects)
+
+
+def _is_number(kind: type) -> bool:
+    return issubclass(kind, Real | Decimal | np.bool_)
+
+
+def _is_date(kind: type) -> bool:
+    return issubclass(kind, datetime.date | np.datetime64)
 
 
 def _without_zone(value: Any) -> Any:
@@ -187,9 +202,3 @@ def is_missing(value: object) -> bool:
     if isinstance(value, np.datetime64):
         return bool(np.isnat(value))
     return isinstance(value, Real | Decimal) and math.isnan(value)
-
-
-def _objects(values: Sequence[str | None]) -> Texts:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from .._errors import CheckpointError
+from ..runtime import listed
 
 
 @final
@@ -25,7 +26,7 @@ class Fields:
     def __init__(self, value: object, what: str, names: tuple[str, ...]) -> None:
         self.what = what
         if not isinstance(value, Mapping) or set(value) != set(names):
-            got = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            got = listed(sorted(map(str, value))) if isinstance(value, Mapping) else type(value).__name__
             raise CheckpointError(f"{what} must have the fields {', '.join(names)}; got {got}. Save it again.")
         self._values = value
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .._errors import CheckpointError, ConfigError
-from ..runtime import read_settings, read_tensors, write_tensors
+from ..runtime import check_template, read_tensors, shortened, write_tensors
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
 from .net import TableNet
@@ -91,19 +91,20 @@ class TableModel:
         Raises:
             CheckpointError: the file is missing, damaged, or not a table model.
         """
-        fields = Fields(read_settings(path, kind=_KIND, version=_VERSION), f"{path}", ("encoder", "network", "target"))
-        encoder = TableEncoder.from_settings(fields.value("encoder"))
-        shape = TableNet.from_settings(fields.value("network"))
-        # A network of meta tensors costs nothing, however large a damaged file says it is.
-        with torch.device("meta"):
-            template = shape.layers()
-        tensors, _ = read_tensors(path, kind=_KIND, version=_VERSION, template=template.state_dict())
-        network = template.to_empty(device="cpu")
-        network.load_state_dict(tensors)
+        tensors, settings = read_tensors(path, kind=_KIND, version=_VERSION)
         try:
+            fields = Fields(settings, "a table model", ("encoder", "network", "target"))
+            encoder = TableEncoder.from_settings(fields.value("encoder"))
+            shape = TableNet.from_settings(fields.value("network"))
+            # A network of meta tensors costs nothing, however large a damaged file says it is.
+            with torch.device("meta"):
+                template = shape.layers()
+            check_template(path, tensors, template.state_dict())
+            network = template.to_empty(device="cpu")
+            network.load_state_dict(tensors)
             return cls(encoder=encoder, shape=shape, network=network.eval(), target=_target(fields.value("target")))
-        except ConfigError as error:
-            raise CheckpointError(f"{path} does not fit together: {error}. Save it again.") from error
+        except (CheckpointError, ConfigError) as error:
+            raise CheckpointError(f"{path} does not fit together: {shortened(error)}") from error
 
 
 def _target(settings: Any) -> ClassLabels | TargetScale:
