@@ -14,7 +14,7 @@ def for_metric(metric: object) -> list[LossEntry]:
     """The losses aimed at `metric`, best first; empty where none is.
 
     First come those whose card names the metric first, core before contrib, functions before modules with a state
-    of their own. Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)", are set.
+    of their own; what is left is settled by the order of the catalogue, which follows measurements where there are any. Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)", are set.
 
     Args:
         metric: a `Metric`, or the name of one: of the library, of scikit-learn or of torchmetrics.

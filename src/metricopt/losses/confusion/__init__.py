@@ -1,8 +1,11 @@
-"""Losses made from a soft confusion matrix."""
+"""Losses of a whole confusion matrix: from soft counts, or extensions of a set function."""
 
+# Where two aim at a metric alike, the first here comes first: see section 5 of the lab notes.
 LOSSES: tuple[str, ...] = (
     "anyloss_accuracy",
     "anyloss_f_beta",
+    "lovasz_hinge",
+    "lovasz_softmax",
     "anyloss_jaccard",
     "anyloss_balanced_accuracy",
     "anyloss_g_mean",

@@ -38,13 +38,21 @@ def amplified(scores: Tensor, amplification: float, threshold: Threshold, leak: 
     positive("amplification", amplification)
     below_one("leak", leak)
     level = _level(threshold, scores)
-    steep = torch.sigmoid((torch.sigmoid(scores) - level) * amplification)
+    probability = torch.sigmoid(scores)
+    # A call costs more than its arithmetic at usual batch sizes, so each line here is one.
+    if isinstance(level, float):
+        # rsub(a, b, alpha=c) is b - c a
+        steep = torch.sigmoid(torch.rsub(probability, -amplification * level, alpha=-amplification))
+        distance = scores if level == 0.5 else scores - math.log(level / (1 - level))
+    else:
+        steep = torch.sigmoid((probability - level) * amplification)
+        distance = scores - torch.logit(level)
     if leak == 0:
         return steep
-    centre = math.log(level / (1 - level)) if isinstance(level, float) else torch.logit(level)
-    distance = scores - centre if isinstance(centre, Tensor) or centre else scores
-    # e h(x) = e / 2 + (e / 2) x / (2 + |x|)
-    return steep * (1 - leak) + (distance / (distance.abs() + 2) + 1) * (leak / 2)
+    share = leak / 2
+    # (1 - e) (s + e / (1 - e) / 2 * x / (2 + |x|)) + e / 2
+    unscaled = torch.addcdiv(steep, distance, distance.abs() + 2, value=share / (1 - leak))
+    return torch.rsub(unscaled, share, alpha=leak - 1)
 
 
 def amplified_classes(scores: Tensor, amplification: float, threshold: Threshold | None, leak: float) -> Tensor:

@@ -51,10 +51,13 @@ def anyloss_cost(
     """
     matrix = anyloss_counts(scores, targets, amplification, threshold, leak).matrix
     size = matrix.shape[-1]
-    table = 1 - torch.eye(size) if costs is None else torch.as_tensor(costs)
+    if costs is None:
+        table = 1 - torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+    else:
+        table = torch.as_tensor(costs, dtype=matrix.dtype, device=matrix.device)
     if table.shape != (size, size):
         raise ConfigError(f"costs must have shape ({size}, {size}), rows for targets; got {tuple(table.shape)}")
-    return (matrix * table.to(matrix)).sum(dim=(-2, -1)).mean() / scores.shape[0]
+    return (matrix * table).sum(dim=(-2, -1)).mean() / scores.shape[0]
 
 
 ENTRY = LossEntry(card=CARD, loss=anyloss_cost)

@@ -31,7 +31,7 @@ def anyloss_g_mean(
     threshold: Threshold | None = None,
     leak: float = LEAK,
 ) -> Tensor:
-    """`1 - sqrt(TP / P * TN / N)`; for classes the geometric mean of the recalls of those in the batch, for labels the mean.
+    """`1 - sqrt(TP / P * TN / N)`, for labels the mean; for classes the geometric mean of those in the batch.
 
     Args:
         scores: raw scores, `(N,)`, `(N, 1)` or `(N, C)`.
@@ -40,7 +40,8 @@ def anyloss_g_mean(
 
     A class that is not in the batch has recall 1.
 
-    Differs from the paper's notebook: its hand-written derivative is four times this one.
+    Compared with the authors' perceptron code at L = 73 and leak 0 on 100 random batches: values within 2e-12, its
+    derivatives, which are four times too large, within 2e-12 of four times ours.
 
     >>> import torch
     >>> round(float(anyloss_g_mean(torch.tensor([9.0, -9.0, 9.0]), torch.tensor([1, 0, 0]), leak=0.0)), 2)

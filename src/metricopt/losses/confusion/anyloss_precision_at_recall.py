@@ -51,7 +51,7 @@ def anyloss_precision_at_recall(
     >>> import torch
     >>> scores, targets = torch.tensor([9.0, 4.0, -4.0, -9.0]), torch.tensor([1, 0, 1, 0])
     >>> round(float(anyloss_precision_at_recall(scores, targets, floor=0.5, leak=0.0)), 2)
-    0.04
+    0.03
     """
     fraction("floor", floor)
     columns, truth, kind = as_columns(scores, targets)

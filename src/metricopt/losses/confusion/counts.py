@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,9 +20,7 @@ AVERAGES = ("macro", "micro", "weighted")
 TINY = 1e-12
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Counts:
+class Counts(NamedTuple):
     """Soft numbers of hits and misses: scalars for binary, `(C,)` for classes (each against the rest) and labels.
 
     Args:
@@ -97,8 +94,9 @@ def soft_counts(
     """
     kind = score_kind(scores, targets)
     if kind == "binary":
-        flat, truth = flatten_binary(scores, targets)
-        truth, soft = truth.to(flat.dtype), column(flat)
+        if scores.dim() > 1 or targets.dim() > 1:
+            scores, targets = flatten_binary(scores, targets)
+        truth, soft = targets.to(scores.dtype), column(scores)
         tp = torch.dot(soft, truth)
     else:
         if kind == "multiclass":
@@ -152,8 +150,11 @@ def _pooled(counts: Counts) -> Counts:
 def with_absent_classes_found(counts: Counts) -> Counts:
     """The counts, each class that does not occur with one example that is found."""
     there = counts.positives > 0
-    found = {key: torch.where(there, getattr(counts, key), 1.0) for key in ("tp", "predicted", "positives")}
-    return replace(counts, **found)
+    return counts._replace(
+        tp=torch.where(there, counts.tp, 1.0),
+        predicted=torch.where(there, counts.predicted, 1.0),
+        positives=torch.where(there, counts.positives, 1.0),
+    )
 
 
 def present(positives: Tensor) -> Tensor:
