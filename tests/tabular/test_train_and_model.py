@@ -100,7 +100,7 @@ def test_weights_of_rows_decide_what_is_learned() -> None:
         network = net()
         rows = TableRows(inputs=x, targets=targets, weights=torch.where(targets == 1, weight, 1.0))
         train_table_net(network, rows, aim="classes", recipe=TableTraining(epochs=60, learning_rate=5e-2), seed=0)
-        shares.append(float(torch.sigmoid(network(x[:1]))))
+        shares.append(torch.sigmoid(network(x[:1])).item())
     # Where inputs say nothing, the probability is the weight of class 1 in the whole.
     assert shares == pytest.approx([1 / 11, 1 / 2, 10 / 11], abs=0.08)
 
