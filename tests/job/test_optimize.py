@@ -187,6 +187,7 @@ def test_data_that_cannot_work_is_named(case: Case, data: Any, complaint: str) -
         ({"confidence": 95}, "confidence"),
         ({"device": "gpu"}, "no device 'gpu'"),
         ({"adapters": "film"}, 'must be "auto"'),
+        ({"adapters": 7}, 'must be "auto", an adapter or a list'),
         ({"dim": 0}, "dim"),
         ({"sampler": "uniform"}, "sampler"),
         ({"class_names": ["one"]}, "name the 2 classes"),
@@ -298,6 +299,11 @@ def test_images(case: Case) -> None:
     assert outcome.calls <= 80
     if outcome.accepted:
         assert [type(m) for m in outcome.model.modules()] == [type(m) for m in net.modules()]
+
+
+def test_one_layer_gets_more_than_its_bias_twice(case: Case) -> None:
+    outcome = optimize(nn.Linear(4, 1), metric="f1", train=case.train, val=case.val, budget=80, method="threshold")
+    assert "lora" in outcome.story.facts["phi"]
 
 
 def test_an_adapter_that_does_not_fold_still_gives_a_model_that_runs(case: Case) -> None:

@@ -14,6 +14,7 @@ from .._errors import AdapterError, ConfigError
 from .._random import generator
 from ..adapters import AdaptedModel, ConditionalNorm, Film, InputBias, LoRA, OutputShift, attach
 from ..adapters.adapter import Adapter
+from ..adapters.channels import LINEAR_MAPS
 from ..adapters.projection import Projected
 
 Adapters: TypeAlias = Literal["auto"] | Adapter | Projected | Sequence[Adapter | Projected]
@@ -38,7 +39,7 @@ def adapt(model: nn.Module, adapters: Adapters, *, dim: int, probe: Tensor) -> A
         AdapterError: nothing fits; the message says what was tried.
     """
     at_least("dim", dim, 2)
-    if not isinstance(adapters, str):
+    if isinstance(adapters, Adapter | Projected | list | tuple):
         return attach(model, adapters, probe=probe)
     if adapters != "auto":
         raise ConfigError(f'adapters must be "auto", an adapter or a list of adapters, got {adapters!r}')
@@ -46,13 +47,7 @@ def adapt(model: nn.Module, adapters: Adapters, *, dim: int, probe: Tensor) -> A
         scores = model(probe)
     shift = _first_that_folds(model, [[one] for one in _shifts(scores, dim)], probe)
     left = max(dim - sum(_size(model, shift, probe)), 4)
-    bodies: list[Adapter | Projected] = [
-        InputBias(dim=left),
-        Projected(adapter=Film(), dim=left),
-        Projected(adapter=ConditionalNorm(), dim=left),
-        Projected(adapter=LoRA(), dim=left),
-    ]
-    chosen = _first_that_folds(model, [[body, *shift] for body in bodies], probe) or shift
+    chosen = _first_that_folds(model, [[body, *shift] for body in _bodies(model, left)], probe) or shift
     if not chosen:
         raise AdapterError(
             "no adapter fits this model so that it folds into its weights: tried an output shift, an input bias, "
@@ -60,6 +55,19 @@ def adapt(model: nn.Module, adapters: Adapters, *, dim: int, probe: Tensor) -> A
             "adapters=[OutputShift(), InputBias(dim=14)]"
         )
     return attach(model, chosen, probe=probe)
+
+
+def _bodies(model: nn.Module, left: int) -> list[Adapter | Projected]:
+    """What may go inside, best first."""
+    maps = [module for module in model.modules() if isinstance(module, LINEAR_MAPS)]
+    if len(maps) == 1:  # a bias or a gain there would be the output shift once more
+        return [LoRA(rank=max(left // maps[0].weight.shape[0], 1))]
+    return [
+        InputBias(dim=left),
+        Projected(adapter=Film(), dim=left),
+        Projected(adapter=ConditionalNorm(), dim=left),
+        Projected(adapter=LoRA(), dim=left),
+    ]
 
 
 def _shifts(scores: Any, dim: int) -> list[Adapter | Projected]:

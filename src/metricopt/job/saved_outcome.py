@@ -90,16 +90,12 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
     phi = tensors.pop(_PHI, None)
     if phi is None or phi.dim() != 1 or not phi.is_floating_point():
         raise CheckpointError(f"{path / _WEIGHTS} lacks the vector {_PHI!r}. Save the outcome again.")
-    try:
-        story = Story.from_json(read_whole(path / _STORY).decode())
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"cannot read {path / _STORY}: {error}. Save the outcome again.") from error
     return Outcome(
         architecture=None if model is None else _filled(model, tensors, path / _WEIGHTS),
         phi=phi,
         value=LearnedValue.load(path / _VALUE) if has_value else None,
         history=_history(path / _ROWS),
-        story=story,
+        story=_story(path / _STORY),
         **figures,
     )
 
@@ -119,6 +115,13 @@ def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Modu
     check_template(path, tensors, {n: v for n, v in twin.state_dict().items() if isinstance(v, Tensor)})
     twin.load_state_dict(tensors)
     return twin
+
+
+def _story(path: Path) -> Story:
+    try:
+        return Story.from_json(read_whole(path).decode())
+    except (UnicodeDecodeError, CheckpointError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}") from error
 
 
 def _history(path: Path) -> tuple[Observed, ...]:

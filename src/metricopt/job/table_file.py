@@ -108,7 +108,7 @@ def find_column(name: str, names: Sequence[str], what: str, file: Path) -> str:
     close = difflib.get_close_matches(name, names, n=1) or [one for one in names if one.lower() == name.lower()]
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     hint = f"did you mean {close[0]!r}? It has" if close else "it has"
-    raise DataError(f"{what} {name!r} is no column of {file.name}; {hint}: {shown}")
+    raise DataError(f"{what} {name!r} is not in {file.name}; {hint}: {shown}")
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -141,7 +141,7 @@ def _settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple
     names, notes = list(file.frame.columns), list(file.notes)
     find_column(request.target, names, "the target", request.path)
     for name in request.drop:
-        find_column(name, names, "the column to drop,", request.path)
+        find_column(name, names, "the column to drop", request.path)
     target = settle_target(file.frame[request.target], request.target, task=request.task, positive=request.positive)
     if not target.kept.all():
         notes.append(f"{int((~target.kept).sum())} of {len(target.kept)} rows have no target and are left out.")

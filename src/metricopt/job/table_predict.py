@@ -43,7 +43,7 @@ def predict_table(
     file = read_table(path, separator=separator, encoding=encoding, as_text=texts, quiet=quiet)
     names = list(file.frame.columns)
     for name in model.encoder.inputs:
-        find_column(name, names, "the model needs the column", path)
+        find_column(name, names, "the input of the model", path)
     table = file.frame[list(model.encoder.inputs)]
     if not isinstance(model.target, ClassLabels):
         return pd.DataFrame({summary.target: model.predict(table)})
