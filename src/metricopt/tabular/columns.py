@@ -154,6 +154,11 @@ class CategoryColumn(Column):
     missing: int
     beside_text: tuple[Beside, ...] = ()
 
+    @property
+    def from_numbers(self) -> bool:
+        """Whether there were numbers among the values."""
+        return "number" in self.beside_text
+
     @classmethod
     def fit(cls, raw: RawColumn, *, max_levels: int, min_count: int) -> CategoryColumn:
         texts = raw.texts()
