@@ -16,7 +16,7 @@ def scores_of(*shape: int) -> torch.Tensor:
     return 2 * torch.randn(shape, generator=generator(0, "cross entropy"), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("weights", [None, [0.3, 2.0, 1.1]])
+@pytest.mark.parametrize("weights", [None, [0.3, 2.0, 1.1], [0.5, 3.0, 0.0]])
 def test_every_kind_equals_the_twin(weights):
     w = [1.0] * 3 if weights is None else weights
 

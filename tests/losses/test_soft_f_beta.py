@@ -1,4 +1,4 @@
-"""Soft F-beta against its definition."""
+"""Soft F-beta against its definition, and equal to the hard score where probabilities are hard."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from metricopt._errors import ConfigError
 from metricopt._random import generator
-from metricopt.losses import get_loss
+from metricopt.losses import get_loss, soft_f_beta
+from metricopt.metrics import get_metric
 from numpy_twin import assert_equals_twin, sigmoid, softmax
 
 SMOOTH = 1e-6
@@ -34,3 +36,16 @@ def test_every_kind_equals_the_twin(beta):
     assert_equals_twin(loss, columns, scores[:, 0], torch.tensor([0, 1, 1, 0]))
     assert_equals_twin(loss, columns, scores, torch.eye(4, 3).long())
     assert_equals_twin(loss, classes, scores, torch.tensor([0, 2, 2, 1]))
+
+
+def test_hard_probabilities_give_the_hard_score():
+    random = generator(22, "soft F")
+    scores = torch.randn(50, generator=random).sign() * 60
+    targets = torch.randint(2, (50,), generator=random)
+    hard = get_metric("f_beta", beta=2.0)(scores, targets)
+    assert float(soft_f_beta(scores, targets, beta=2.0)) == pytest.approx(1 - hard, abs=1e-6)
+
+
+def test_beta_must_be_positive():
+    with pytest.raises(ConfigError, match="beta must be a positive finite number, got 0"):
+        soft_f_beta(torch.zeros(2), torch.zeros(2), beta=0)
