@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import grad, vmap
 
@@ -22,6 +22,7 @@ from metricopt.metrics import ALIASES, METRICS
 CASES = [(name, kind) for name, entry in LOSSES.items() for kind in entry.card.targets]
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 every_loss = pytest.mark.parametrize("name", LOSSES)
+few = settings(max_examples=10)  # of each of some hundred cases
 
 
 def some(**conditions: object) -> pytest.MarkDecorator:
@@ -51,6 +52,7 @@ def test_metrics_and_losses_speak_of_the_same_metrics():
 
 
 @every_case
+@few
 @given(seed=st.integers(0, 10**6))
 def test_a_scalar_that_does_not_depend_on_the_order_of_examples(name, kind, seed):
     loss, (scores, targets) = make(name), example(name, kind, seed)
@@ -76,11 +78,14 @@ def test_gradients_are_right(name, kind):
 
 @every_case
 def test_functional_gradients_equal_those_of_autograd(name, kind):
-    loss, (scores, targets) = make(name), example(name, kind, 3)
-    functional = grad(loss)(scores, targets)
-    loss(scores.requires_grad_(), targets).backward()
-    torch.testing.assert_close(functional, scores.grad)
-    assert scores.grad.abs().sum() > 0
+    loss, size = make(name), 0.0
+    for seed in range(3, 7):
+        scores, targets = example(name, kind, seed)
+        functional = grad(loss)(scores, targets)
+        loss(scores.requires_grad_(), targets).backward()
+        torch.testing.assert_close(functional, scores.grad)
+        size += float(scores.grad.abs().sum())
+    assert size > 0  # one batch may have none: a loss of ranks where they are right
 
 
 @some(ordered=True)
@@ -94,22 +99,24 @@ def test_lower_means_better(name, kind):
 
 
 @pytest.mark.parametrize(("name", "kind"), [case for case in CASES if LOSSES[case[0]].card.monotone_for(case[1])])
+@few
 @given(seed=st.integers(0, 10**6))
 def test_a_higher_score_for_what_is_right_never_costs(name, kind, seed):
     loss, (scores, targets) = make(name), example(name, kind, seed)
     entries = loss_case.right_entries(kind, targets)
     step = torch.zeros_like(scores).reshape(-1)
     step[entries[seed % len(entries)]] = 1.0
-    values = [float(loss(scores + by * step.reshape(scores.shape), targets)) for by in (0.0, 0.1, 1.0, 5.0)]
+    values = [loss(scores + by * step.reshape(scores.shape), targets).item() for by in (0.0, 0.1, 1.0, 5.0)]
     assert all(later <= earlier + 1e-9 for earlier, later in pairwise(values))
 
 
 @every_case
+@few
 @given(seed=st.integers(0, 10**6), size=st.sampled_from([0.1, 1.0, 30.0]))
 def test_values_stay_in_their_bounds(name, kind, seed, size):
     bounds = LOSSES[name].card.bounds or (-torch.inf, torch.inf)
     scores, targets = example(name, kind, seed)
-    assert bounds[0] - 1e-9 <= float(make(name)(size * scores, targets)) <= bounds[1] + 1e-9
+    assert bounds[0] - 1e-9 <= make(name)(size * scores, targets).item() <= bounds[1] + 1e-9
 
 
 @some(vmap=True)
@@ -134,7 +141,7 @@ def test_a_population_equals_a_loop_forward_and_backward(name, kind):
 
 
 @every_case
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_legal_batch_has_a_finite_value_and_gradient(name, kind, dtype):
     for scores, targets in loss_case.legal_batches(name, kind):
         scores = scores.to(dtype).requires_grad_()
@@ -146,13 +153,15 @@ def test_every_legal_batch_has_a_finite_value_and_gradient(name, kind, dtype):
 
 
 @every_case
-def test_half_precision_is_computed_in_float32(name, kind):
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(name, kind, half):
     loss, (scores, targets) = make(name), example(name, kind, 6, dtype=torch.float32)
-    expected = loss(scores.bfloat16().float(), targets)
-    torch.testing.assert_close(loss(scores.bfloat16(), targets), expected, rtol=0, atol=0)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(loss(scores.bfloat16(), targets), expected, rtol=0, atol=0)
-        torch.testing.assert_close(loss(scores, targets), make(name)(scores, targets), rtol=0, atol=0)
+    expected = loss(scores.to(half).float(), targets)
+    torch.testing.assert_close(loss(scores.to(half), targets), expected, rtol=0, atol=0)
+    with torch.autocast("cpu", dtype=half):
+        torch.testing.assert_close(loss(scores.to(half), targets), expected, rtol=0, atol=0)
+        inside = loss(scores, targets)
+    torch.testing.assert_close(inside, loss(scores, targets), rtol=0, atol=0)
 
 
 @every_case
