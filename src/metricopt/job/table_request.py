@@ -18,6 +18,7 @@ from .._types import Reads
 from ..losses import LOSSES
 from ..methods import METHODS
 from ..metrics import Budget
+from ..metrics.metric import checked_bounds
 from ..problem import Examples
 from .request import divided, resolved_device
 from .table_target import Task
@@ -78,6 +79,8 @@ class TableRequest:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        if self.bounds is not None:  # (0, 10) and (0.0, 10.0) are the same run
+            object.__setattr__(self, "bounds", checked_bounds(self.metric, self.bounds))
         one_of("task", self.task, ("auto", "classification", "regression"))
         for method in self.method:
             if method != "auto":
