@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, TensorDataset
 
-from .._errors import DataError
+from .._errors import DataError, MetricOptError
 from .._random import derive_seed
 from ..problem import Examples
+from ..runtime import shortened
 
 
 def gather(data: Any, name: str) -> Examples:
@@ -37,7 +38,15 @@ def gather(data: Any, name: str) -> Examples:
     if isinstance(data, TensorDataset):
         data = data.tensors
     if isinstance(data, DataLoader | Dataset):
-        data = _joined(_batches(data), name)
+        try:
+            data = _joined(_batches(data), name)
+        except MetricOptError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"reading {name} failed with {type(error).__name__}: {shortened(error)}; its batches must be pairs "
+                "(inputs, targets) of tensors, alike but for their length"
+            ) from error
     if not isinstance(data, tuple | list) or len(data) != 2:
         what = f"{len(data)} things" if isinstance(data, tuple | list) else f"a {type(data).__name__}"
         raise DataError(

@@ -8,12 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
 from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget, as_metric
 from ..problem import Problem
 from ..value import LearnedValue
 from .adaptation import Adapters, adapt
+from .arguments import check_kinds, check_loss, first_scores
 from .examples import gather
 from .request import parts, resolved_device, resolved_loss
 
@@ -53,10 +55,15 @@ def learn_value(
     >>> learned.metric, len(learned) > 40
     ('f1', True)
     """
+    check_kinds(model=model, loss=loss, higher_is_better=higher_is_better, bounds=bounds, reads=reads, calls=calls)
+    check_kinds(adapters=adapters, dim=dim, sampler=sampler, batch_size=batch_size, device=device, seed=seed)
+    check_kinds(config=config)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     examples, (seen, _) = gather(train, "train"), parts(val, None if wanted.reads == "model" else acceptance, wanted)
     target = resolved_device(device, model)
     twin = copy.deepcopy(model).to(target).eval()
+    first_scores(twin, seen.inputs[:64].to(target))
+    check_loss(resolved_loss(loss), twin, examples)
     problem = Problem(
         adapt(twin, adapters, dim=dim, probe=seen.inputs[:8].to(target)),
         loss=resolved_loss(loss),
@@ -69,7 +76,8 @@ def learn_value(
     )
     method = MetricOpt() if config is None else MetricOpt(config=config)
     result = method.run(problem, seed=seed)
-    assert result.value is not None
+    if result.value is None:
+        raise ConfigError(f"calls={calls} metric calls are too few to learn anything from; give some hundreds")
     return LearnedValue(
         function=result.value,
         phis=result.phis,

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
 from ..methods import Method
 from ..metrics import Budget, as_metric
@@ -19,6 +18,7 @@ from ..runtime import Answers, RunFolder, progress
 from ..value import LearnedValue
 from .acceptance import checked_confidence
 from .adaptation import Adapters
+from .arguments import check_kinds
 from .events import Watcher
 from .examples import gather
 from .identity import digest_of_examples, digest_of_model
@@ -99,8 +99,9 @@ def optimize(
     >>> outcome.accepted, outcome.after > outcome.before, outcome.calls <= 150
     (True, True, True)
     """
-    if not isinstance(model, nn.Module):
-        raise ConfigError(f"model must be a torch.nn.Module, got a {type(model).__name__}; wrap your function in one")
+    check_kinds(model=model, loss=loss, higher_is_better=higher_is_better, bounds=bounds, reads=reads, method=method)
+    check_kinds(adapters=adapters, dim=dim, value=value, confidence=confidence, sampler=sampler, batch_size=batch_size)
+    check_kinds(device=device, seed=seed, run=run, watch=watch, class_names=class_names, quiet=quiet)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
     examples = gather(train, "train")

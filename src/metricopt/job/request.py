@@ -16,6 +16,7 @@ from ..losses import get_loss
 from ..methods import METHODS, Method, Transfer
 from ..metrics import Budget, Metric
 from ..problem import Examples
+from ..runtime import shown
 from ..value import LearnedValue
 from .acceptance import MODEL_CALLS, planned_resamples
 from .examples import gather
@@ -52,7 +53,7 @@ class Limits:
 def divided(budget: Budget | int | None, unseen: Unseen, *, learned: bool) -> Limits:
     """How much of `budget` the search gets, and how many resamples the acceptance test."""
     if isinstance(budget, bool) or not isinstance(budget, Budget | int | None):
-        raise ConfigError(f"budget must be a number of metric calls or a Budget(calls=, seconds=), got {budget!r}")
+        raise ConfigError(f"budget must be a number of metric calls or a Budget(calls=, seconds=), got {shown(budget)}")
     if budget is None or isinstance(budget, int):
         total = Budget(calls=DEFAULT_CALLS if budget is None else at_least("budget", budget, 0))
     else:
@@ -88,7 +89,7 @@ def parts(val: Any, acceptance: Any, metric: Metric) -> tuple[Examples, Unseen]:
             "acceptance= another such Metric on data that the search does not see, or acceptance=None to trust the search"
         )
     if isinstance(acceptance, bool | str):
-        raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {acceptance!r}")
+        raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {shown(acceptance)}")
     if isinstance(acceptance, int | float):
         return search_and_acceptance(examples, share=float(acceptance))
     return examples, gather(acceptance, "acceptance")
@@ -122,9 +123,11 @@ def resolved_device(device: str | torch.device | None, model: nn.Module) -> torc
     """What was asked for, else an accelerator if there is one, else where the model is."""
     if device is not None:
         try:
-            return torch.device(device)
-        except RuntimeError as error:
-            raise ConfigError(f'there is no device {device!r}; give "cpu", "cuda" or a torch.device') from error
+            found = torch.device(device)
+            torch.zeros(1, device=found).item()  # some names are known, but nothing can be computed there
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ConfigError(f'there is no device {str(device)!r}; give "cpu", "cuda" or a torch.device') from error
+        return found
     if torch.cuda.is_available():
         return torch.device("cuda")
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from .._errors import ConfigError, NotFoldable
+from .._errors import NotFoldable
 from .._types import LossFunction, Sampler
 from ..metrics import Budget, Metric
 from ..problem import Examples, Problem
@@ -17,6 +17,7 @@ from ..runtime import Advance, Answers, describe_environment, one_thread
 from ..value import LearnedValue
 from .acceptance import Verdict, paired_test, repeated_test
 from .adaptation import Adapters, adapt
+from .arguments import check_loss, first_scores
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
 from .identity import remembered
 from .outcome import Outcome
@@ -59,7 +60,8 @@ class Search:
         self._calls = 0
         self._advance = advance
         twin = copy.deepcopy(model).to(device).eval()
-        scores = _first_scores(twin, val.inputs[:64].to(device))
+        scores = first_scores(twin, val.inputs[:64].to(device))
+        check_loss(loss, twin, train)
         self._class_names = checked_names(class_names, scores)
         self._problem = Problem(
             adapt(twin, adapters, dim=dim, probe=val.inputs[:8].to(device)),
@@ -291,26 +293,3 @@ def _learned(candidates: Sequence[Candidate], metric: str) -> LearnedValue | Non
 
 def _on(examples: Examples, device: torch.device) -> Examples:
     return Examples(inputs=examples.inputs.to(device), targets=examples.targets.to(device))
-
-
-def _first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Scores of a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another."""
-    with torch.no_grad():
-        scores = model(inputs)
-    if not isinstance(scores, Tensor) or scores.dim() == 0 or len(scores) != len(inputs):
-        told = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
-        raise ConfigError(
-            f"the model must return one tensor of scores with a row for each of {len(inputs)} examples, got {told}; "
-            "wrap it in a module that returns the scores alone"
-        )
-    wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
-    if (
-        wide
-        and bool((scores >= 0).all())
-        and torch.allclose(scores.sum(dim=1), torch.ones_like(scores[:, 0]), atol=1e-4)
-    ):
-        raise ConfigError(
-            "the model returns probabilities (rows that add up to 1); give it without its last softmax: losses and "
-            "metrics here take raw scores"
-        )
-    return scores

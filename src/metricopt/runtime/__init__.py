@@ -10,7 +10,7 @@ from .executors import Executor, Outcome, ProcessExecutor, SerialExecutor
 from .progress import Advance, progress
 from .run_folder import RunFolder, read_identity
 from .sealed_json import read_sealed, strict_object, write_sealed
-from .shown import shown
+from .shown import listed, shortened, shown
 from .store import ResultStore, RunKey
 from .threads import one_thread
 
@@ -28,6 +28,7 @@ __all__ = [
     "check_template",
     "describe_environment",
     "digest_of_file",
+    "listed",
     "one_thread",
     "progress",
     "read_identity",
@@ -35,6 +36,7 @@ __all__ = [
     "read_settings",
     "read_tensors",
     "read_whole",
+    "shortened",
     "shown",
     "strict_object",
     "write_atomically",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import CheckpointError, ConfigError
 from .atomic_file import write_atomically
 from .sealed_json import strict_object
-from .shown import listed, shown
+from .shown import listed, shortened, shown
 
 if TYPE_CHECKING:  # a worker process sets its number of threads before torch is imported
     from torch import Tensor
@@ -121,7 +121,7 @@ def _read(
             names = list(file.keys()) if with_tensors else []
             tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"cannot read {path} as a saved {kind}: {error}. Save it again.") from error
+        raise CheckpointError(f"cannot read {path} as a saved {kind}: {shortened(error)}. Save it again.") from error
     header = _header(metadata, path, kind)
     if (header["kind"], header["version"]) != (kind, version):
         raise CheckpointError(

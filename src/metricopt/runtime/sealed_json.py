@@ -10,6 +10,7 @@ from typing import Any
 
 from .._errors import CheckpointError
 from .atomic_file import read_whole, write_atomically
+from .shown import shortened
 
 _SEAL = "digest"
 _ADVICE = "Restore it, or begin anew."
@@ -44,7 +45,7 @@ def strict_object(text: bytes | str, path: str | os.PathLike[str]) -> dict[str, 
     except RecursionError as error:
         raise CheckpointError(f"cannot read {os.fspath(path)!r}: it is nested too deeply. {_ADVICE}") from error
     except ValueError as error:  # UnicodeDecodeError is one too
-        raise CheckpointError(f"cannot read {os.fspath(path)!r} as JSON: {error}. {_ADVICE}") from error
+        raise CheckpointError(f"cannot read {os.fspath(path)!r} as JSON: {shortened(error)}. {_ADVICE}") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{os.fspath(path)!r} should hold one JSON object. {_ADVICE}")
     return found

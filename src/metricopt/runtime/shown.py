@@ -6,18 +6,30 @@ from collections.abc import Sequence
 
 _MOST_CHARACTERS = 80
 _MOST_NAMES = 6
+_MOST_OF_AN_ERROR = 300
 
 
 def shown(value: object) -> str:
-    """`repr(value)`, cut after 80 characters.
+    """`repr(value)` on one line, cut after 80 characters.
 
     >>> shown("a" * 100)[-6:]
     'aaa...'
     """
     if isinstance(value, int) and abs(value) > 10**30:  # repr of a whole number with thousands of digits raises
         return f"a whole number of {value.bit_length():,} bits"
-    told = repr(value)
+    told = " ".join(repr(value).split())
     return told if len(told) <= _MOST_CHARACTERS else told[: _MOST_CHARACTERS - 3] + "..."
+
+
+def shortened(error: BaseException) -> str:
+    """What `error` says, on one line and cut after 300 characters: for the message of another error.
+
+    >>> shortened(ValueError("two\\nlines"))
+    'two lines'
+    """
+    told = " ".join(str(error).split())
+    told = told if told.isprintable() else repr(told)[1:-1]
+    return told if len(told) <= _MOST_OF_AN_ERROR else told[: _MOST_OF_AN_ERROR - 3] + "..."
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -117,8 +118,15 @@ class ResultStore:
 
     @contextmanager
     def _locked(self, flags: int, lock: int) -> Iterator[int]:
-        handle = os.open(self.path, flags, 0o644)
         try:
+            handle = os.open(self.path, flags | os.O_NONBLOCK, 0o644)  # opening a pipe would block
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot open the results in {self.path}: {error.strerror}; choose another file"
+            ) from error
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise CheckpointError(f"{self.path} is not a regular file, so it holds no results; choose another")
             fcntl.flock(handle, lock)  # released when the handle is closed, also when the process dies
             yield handle
         finally:
@@ -128,7 +136,7 @@ class ResultStore:
         """The rows, and how many leading bytes of the file are sound."""
         rows: list[dict[str, Any]] = []
         sound = 0
-        for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        for number, line in enumerate(_lines(content), start=1):
             row = _parse_line(line)
             if row is None and line.endswith(b"\n"):
                 raise CheckpointError(
@@ -148,10 +156,16 @@ class ResultStore:
         return rows, sound
 
 
+def _lines(content: bytes) -> list[bytes]:
+    """The lines with their ends. Only a line feed ends one: `splitlines` would also cut at a stray carriage return."""
+    *whole, rest = content.split(b"\n")
+    return [line + b"\n" for line in whole] + ([rest] if rest else [])
+
+
 def _parse_line(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one too
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError too
         return None
     return row if isinstance(row, dict) and isinstance(row.get("key"), str) else None
 

@@ -15,7 +15,7 @@ from .._checks import at_least, one_of, positive
 from .._errors import CheckpointError, ConfigError
 from .._phi import PhiSpec
 from .._random import generator as named_generator
-from ..runtime import check_template, read_tensors, shown, write_tensors
+from ..runtime import check_template, read_tensors, shortened, shown, write_tensors
 from .frozen import FrozenLayer, FrozenValue
 
 Norm = Literal["batch", "layer", "none"]
@@ -265,7 +265,9 @@ def _template(path: str | os.PathLike[str], settings: dict[str, Any], *, numbers
             generator=named_generator(0, "template"),
         )
     except ConfigError as error:
-        raise CheckpointError(f"{path} has settings that cannot be built: {error}. Save it again.") from error
+        raise CheckpointError(
+            f"{path} has settings that cannot be built: {shortened(error)}. Save it again."
+        ) from error
     return value.to(getattr(torch, settings["dtype"]))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from .._checks import at_least
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._phi import PhiSpec
-from ..runtime import check_template, read_tensors, shown, write_tensors
+from ..runtime import check_template, read_tensors, shortened, shown, write_tensors
 
 _KIND, _VERSION = "trajectories", 1
 _PHI_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -165,7 +165,7 @@ class Trajectories:
             for index, step in enumerate(tensors["steps"].tolist()):
                 loaded.append(step, tensors["phis"][:, index], tensors["utilities"][:, index])
         except ConfigError as error:
-            raise CheckpointError(f"{path} holds no trajectories: {error}. Save it again.") from error
+            raise CheckpointError(f"{path} holds no trajectories: {shortened(error)}. Save it again.") from error
         return loaded
 
     def _made(
@@ -182,7 +182,7 @@ def _checked_sizes(path: str | os.PathLike[str], settings: Mapping[str, Any]) ->
     try:
         runs, dim, length = (at_least(name, settings[name], least) for name, least in _FIELDS)
     except (KeyError, ConfigError) as error:
-        raise CheckpointError(f"{path} has a broken header: {error}. Save it again.") from error
+        raise CheckpointError(f"{path} has a broken header: {shortened(error)}. Save it again.") from error
     fingerprint = settings.get("fingerprint")
     if runs * dim * max(length, 1) > _MOST_NUMBERS or not isinstance(fingerprint, str):
         raise CheckpointError(f"{path} has a broken header: {shown(settings)}. Save it again.")

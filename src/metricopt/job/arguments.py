@@ -1,0 +1,147 @@
+"""The arguments of the one-call job, by kind: a wrong one is named before anything is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import ConfigError, MetricOptError
+from .._types import SAMPLERS, LossFunction
+from ..adapters.adapter import Adapter
+from ..adapters.projection import Projected
+from ..methods import Method, MetricOptConfig
+from ..metrics.metric import READS
+from ..problem import Examples
+from ..runtime import shortened, shown
+from ..value import LearnedValue
+
+#: A longer phi is a mistake: learning what moves a metric takes several calls for each of its numbers.
+MOST_DIM = 1 << 16
+
+
+def check_kinds(**given: Any) -> None:
+    """Raise ConfigError, naming the argument, where one of `given` is of a kind that cannot be meant.
+
+    >>> check_kinds(seed=3, dim=16)
+    >>> check_kinds(seed="3")
+    Traceback (most recent call last):
+    ...
+    metricopt._errors.ConfigError: seed must be a whole number, got '3'
+    """
+    for name, value in given.items():
+        fits, wanted = _KINDS[name]
+        if not fits(value):
+            raise ConfigError(f"{name} must be {wanted}, got {shown(value)}")
+
+
+def first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Scores of a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another.
+
+    Raises: ConfigError where the model does not take the inputs, or returns something else than scores.
+    """
+    kind = f"{str(inputs.dtype).removeprefix('torch.')} inputs of shape {tuple(inputs.shape)}"
+    try:
+        with torch.no_grad():
+            scores = model(inputs)
+    except Exception as error:
+        raise ConfigError(
+            f"the model does not take {kind}, the first ones of val: {type(error).__name__}: {shortened(error)}; "
+            "give what it was trained on"
+        ) from error
+    if not isinstance(scores, Tensor) or scores.dim() == 0 or len(scores) != len(inputs):
+        told = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+        raise ConfigError(
+            f"the model must return one tensor of scores with a row for each of {len(inputs)} examples, got {told}; "
+            "wrap it in a module that returns the scores alone"
+        )
+    if not scores.is_floating_point() or scores.numel() == 0:
+        raise ConfigError(
+            f"the model must return real scores, got {scores.dtype} of shape {tuple(scores.shape)}; "
+            "give it without what turns its scores into labels"
+        )
+    wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
+    if (
+        wide
+        and bool((scores >= 0).all())
+        and torch.allclose(scores.sum(dim=1), torch.ones_like(scores[:, 0]), atol=1e-4)
+    ):
+        raise ConfigError(
+            "the model returns probabilities (rows that add up to 1); give it without its last softmax: losses and "
+            "metrics here take raw scores"
+        )
+    return scores
+
+
+def check_loss(loss: LossFunction, model: nn.Module, train: Examples) -> None:
+    """Raise ConfigError where `loss` cannot be made of what the model says of a few examples of `train`."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    inputs, targets = train.inputs[:32].to(device), train.targets[:32].to(device)
+    try:
+        with torch.no_grad():
+            scores = model(inputs)
+            value = loss(scores, targets)
+    except Exception as error:
+        told = shortened(error) if isinstance(error, MetricOptError) else f"{type(error).__name__}: {shortened(error)}"
+        raise ConfigError(
+            f"the loss cannot be taken of the model's outputs and targets of {targets.dtype} with shape "
+            f"{tuple(targets.shape)}, the first ones of train: {told}"
+        ) from error
+    if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
+        told = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ConfigError(f"loss must return one number as a tensor, the mean over examples, got {told}")
+
+
+def _whole(value: Any, least: int, most: int = 1 << 62) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _one_of(value: Any, choices: tuple[str, ...]) -> bool:
+    return isinstance(value, str) and value in choices
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _each(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list | tuple) and all(map(fits, value))
+
+
+def _path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike) and bool(os.fspath(value))
+
+
+def _method(value: Any) -> bool:
+    return isinstance(value, str | Method)
+
+
+def _adapter(value: Any) -> bool:
+    return isinstance(value, str | Adapter | Projected)
+
+
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (lambda v: isinstance(v, nn.Module), "a torch.nn.Module; wrap your function in one"),
+    "loss": (lambda v: isinstance(v, str) or callable(v), "a name or a function (scores, targets) -> scalar"),
+    "higher_is_better": (lambda v: v is None or isinstance(v, bool), "True, False, or None where the metric says so"),
+    "bounds": (lambda v: v is None or (_each(v, _number) and len(v) == 2), "a pair of numbers (low, high)"),
+    "reads": (lambda v: v is None or _one_of(v, READS), f"one of {', '.join(READS)}"),
+    "method": (lambda v: _method(v) or _each(v, _method), 'a name, a Method, or a list of them; "auto" chooses'),
+    "adapters": (lambda v: _adapter(v) or _each(v, _adapter), '"auto", an adapter or a list of adapters'),
+    "dim": (lambda v: _whole(v, 2, MOST_DIM), f"a whole number from 2 to {MOST_DIM:,}"),
+    "sampler": (lambda v: _one_of(v, SAMPLERS), f"one of {', '.join(SAMPLERS)}"),
+    "batch_size": (lambda v: _whole(v, 1), "a whole number of at least 1"),
+    "device": (lambda v: v is None or isinstance(v, str | torch.device), 'a name like "cpu" or a torch.device'),
+    "seed": (lambda v: type(v) is int, "a whole number"),
+    "run": (lambda v: v is None or _path(v), "the path of a folder"),
+    "value": (lambda v: v is None or _path(v) or isinstance(v, LearnedValue), "from learn_value, or its folder"),
+    "confidence": (_number, "a number in [0.5, 1)"),
+    "watch": (lambda v: callable(v) or _each(v, callable), "a function of an event, or a list of such functions"),
+    "class_names": (lambda v: v is None or _each(v, lambda one: isinstance(one, str)), "a list of texts"),
+    "quiet": (lambda v: isinstance(v, bool), "True or False"),
+    "calls": (lambda v: _whole(v, 1), "a whole number of at least 1"),
+    "config": (lambda v: v is None or isinstance(v, MetricOptConfig), "a MetricOptConfig"),
+}

@@ -1,0 +1,37 @@
+"""Damaged files of results, and stories that nobody told."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from .conftest import Reader
+from .mutations import as_json, damaged, disturbed, misplaced
+
+
+def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) -> None:
+    for seed in range(100):
+        path = fresh("store.jsonl")
+        draw = random.Random(seed)
+        if seed % 10 == 0:
+            misplaced(draw, path)
+        elif seed % 2:
+            path.write_bytes(damaged(draw, path.read_bytes()))
+        else:
+            lines = path.read_bytes().splitlines()
+            at = draw.randrange(len(lines))
+            lines[at] = as_json(draw, disturbed(draw, json.loads(lines[at]))).replace(b"\n", b" ")
+            path.write_bytes(b"\n".join(lines) + b"\n")
+        reader.judge(reader.read("store", path), seed)
+
+
+def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any) -> None:
+    for seed in range(120):
+        path = fresh("story.json")
+        draw = random.Random(seed)
+        if seed % 3:
+            path.write_bytes(as_json(draw, disturbed(draw, json.loads(path.read_bytes()))))
+        else:
+            path.write_bytes(damaged(draw, path.read_bytes()))
+        reader.judge(reader.read("story", path), seed)
