@@ -66,7 +66,7 @@ class _Solved(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Any) -> Any:
         scores, gradients = ctx.saved_tensors
-        return _FirstOnly.apply(scores, gradients, upstream), None, None  # type: ignore[no-untyped-call]
+        return first_only(scores, gradients, upstream), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], scores: Tensor, truth: Tensor, solve: Solve) -> Any:
@@ -78,6 +78,11 @@ class _Solved(torch.autograd.Function):
         flat = (batch.flatten(0, 1).contiguous() for batch in (scores, truth))
         values, gradients = _Solved.apply(*flat, solve)  # type: ignore[no-untyped-call]
         return (values.reshape(scores.shape[:2]), gradients.reshape(scores.shape)), (0, 0)
+
+
+def first_only(scores: Tensor, gradients: Tensor, upstream: Tensor) -> Tensor:
+    """`upstream (rows,) * gradients (rows, ...)` as the last step of a backward that is not to be differentiated."""
+    return cast(Tensor, _FirstOnly.apply(scores, gradients, upstream))  # type: ignore[no-untyped-call]
 
 
 class _FirstOnly(torch.autograd.Function):
@@ -96,6 +101,6 @@ class _FirstOnly(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, _: Tensor) -> Any:
         raise ConfigError(
-            "this loss computes its first derivative only, in blocks of pairs; for a second derivative use a loss "
-            "that sorts, such as 'auroc_squared_hinge'"
+            "this loss has its first derivative only; where a second one is needed use a loss that is built from "
+            "differentiable steps, such as 'auroc_squared_hinge' or 'cross_entropy'"
         )

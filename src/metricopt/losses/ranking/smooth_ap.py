@@ -23,7 +23,7 @@ CARD = Card(
 
 
 @full_precision
-def smooth_ap(scores: Tensor, targets: Tensor, *, temperature: float = 0.1) -> Tensor:
+def smooth_ap(scores: Tensor, targets: Tensor, *, temperature: float = 0.3) -> Tensor:
     """`1 - mean_p (1 + sum_{j in P - p} G_pj) / (1 + sum_{j != p} G_pj)`, `G_pj = sigmoid((s_j - s_p) / tau)`.
 
     The sums stand for the ranks of p among the positives and among all. Pairs are visited a block at a time, value
@@ -41,7 +41,7 @@ def smooth_ap(scores: Tensor, targets: Tensor, *, temperature: float = 0.1) -> T
     Raises:
         ConfigError: shapes that fit no kind, or a temperature that is not positive.
 
-    Differs from the paper: tau is 0.1, made for logits; the paper's 0.01 is made for cosines. The list is a batch of
+    Differs from the paper: tau is 0.3, made for logits; the paper's 0.01 is made for cosines. The list is a batch of
     scores, not the similarities to one query.
 
     >>> import torch
