@@ -58,9 +58,9 @@ def losses(
         typer.echo(page.markdown(), nl=False)
         return
     _print(
-        ["name", "aims at", "for", "cost", "paper"],
+        ["name", "aims at", "cost", "paper"],
         (
-            [name, ", ".join(card.aims_at), ", ".join(card.targets), card.cost, card.paper]
+            [name, ", ".join(card.aims_at), card.cost, card.paper]
             for name, card in ((name, entry.card) for name, entry in LOSSES.items())
         ),
     )

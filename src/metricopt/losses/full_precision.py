@@ -29,8 +29,9 @@ def full_precision(loss: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
     def run(scores: Tensor, /, *args: P.args, **options: P.kwargs) -> R:
         if scores.dtype in HALF:
             scores = scores.float()
-        if torch.is_autocast_enabled(scores.device.type):
-            with torch.autocast(scores.device.type, enabled=False):
+        device = scores.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
                 return loss(scores, *args, **options)
         return loss(scores, *args, **options)
 
