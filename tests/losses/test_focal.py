@@ -32,7 +32,7 @@ def test_binary_and_labels_equal_the_twin(gamma, alpha):
     assert_equals_twin(loss, twin, scores_of(4, 3), torch.tensor([[0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 1, 1]]))
 
 
-@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("alpha", [None, [0.2, 1.0, 3.0]])
 def test_classes_equal_the_twin(gamma, alpha):
     def twin(z, t):
@@ -43,6 +43,14 @@ def test_classes_equal_the_twin(gamma, alpha):
     assert_equals_twin(
         get_loss("focal", gamma=gamma, alpha=alpha), twin, scores_of(5, 3), torch.tensor([0, 1, 2, 1, 1])
     )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_what_is_surely_right_has_a_finite_slope(gamma):
+    for scores, targets in ((torch.tensor([300.0]), [1]), (torch.tensor([[300.0, 0.0, -300.0]]), [0])):
+        scores = scores.requires_grad_()
+        get_loss("focal", gamma=gamma)(scores, torch.tensor(targets)).backward()
+        assert scores.grad.abs().max() < 1e-6
 
 
 def test_a_confident_mistake_keeps_the_gradient_of_cross_entropy():

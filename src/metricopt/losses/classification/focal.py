@@ -54,18 +54,23 @@ def focal(
     not_negative("gamma", gamma)
     kind = score_kind(scores, targets)
     if kind == "multiclass":
-        log_p = torch.log_softmax(scores, dim=-1).gather(1, targets.long()[:, None])[:, 0]
-        value = -((1 - log_p.exp()).clamp(min=0) ** gamma) * log_p
+        own = F.one_hot(targets.long(), scores.shape[1]) > 0
+        others = torch.logsumexp(scores.masked_fill(own, -torch.inf), dim=-1)
+        value = _of_margin(scores.gather(1, targets.long()[:, None])[:, 0] - others, gamma)
         return value.mean() if alpha is None else (value * _class_weights(alpha, scores)[targets.long()]).mean()
     if kind == "binary":
         scores, targets = flatten_binary(scores, targets)
     truth = targets.to(scores.dtype)
-    margin = (2 * truth - 1) * scores
-    value = torch.sigmoid(-margin) ** gamma * F.softplus(-margin)
+    value = _of_margin((2 * truth - 1) * scores, gamma)
     if alpha is None:
         return value.mean()
     weight = _label_weights(alpha, scores)
     return (value * (1 - weight + (2 * weight - 1) * truth)).mean()
+
+
+def _of_margin(margin: Tensor, gamma: float) -> Tensor:
+    """`(1 - p)^g (-log p)` of the log-odds of what is right; a power of 1 - p has no slope where it rounds to 0."""
+    return torch.exp(-gamma * F.softplus(margin)) * F.softplus(-margin)
 
 
 def _class_weights(alpha: float | Sequence[float] | Tensor, scores: Tensor) -> Tensor:
