@@ -1,3 +1,3 @@
 """Losses over pairs of a positive and a negative, and areas under curves."""
 
-LOSSES: tuple[str, ...] = ("auroc_squared_hinge", "auroc_hinge", "auroc_logistic")
+LOSSES: tuple[str, ...] = ("auroc_squared_hinge", "auroc_hinge", "auroc_logistic", "auc_margin", "aucpr")
