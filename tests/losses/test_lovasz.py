@@ -94,7 +94,7 @@ def test_softmax_of_binary_scores_and_labels_reads_sigmoids():
 def test_on_hard_errors_the_extension_is_the_jaccard_loss(seed):
     random = generator(seed, "hard errors")
     truth, wrong = torch.randint(2, (2, 6), generator=random)
-    value = lovasz_extension(wrong[:, None].double(), truth[:, None].double())
+    value = lovasz_extension(wrong.double(), truth.double())
     assert value.item() == pytest.approx(jaccard_loss(set(wrong.nonzero().flatten().tolist()), truth.tolist()))
 
 
