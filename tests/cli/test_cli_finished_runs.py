@@ -91,4 +91,4 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     command = next(line for line in lines if line.startswith("    metricopt "))
     again = invoke(*command.split()[1:], "--json")
     assert json.loads(again.stdout)["again"] is True, "the command that is shown is not the one that ran"
-    assert json.loads(invoke("demo", "--json").stdout)["metric"] == "cost"
+    assert json.loads(invoke("demo", "--json").stdout)["metric"] == "cost_of_misreading"

@@ -17,7 +17,7 @@ _COST = '''"""What a misread digit costs. Change it, and run the command again w
 import numpy as np
 
 
-def cost(read, truth):
+def cost_of_misreading(read, truth):
     """Mean cost of the digits that were read, against the true ones."""
     too_high, too_low = read > truth, read < truth
     return np.mean(10.0 * too_high + 1.0 * too_low)
@@ -71,7 +71,7 @@ def _run(folder: Path, begun: Begun, *, silent: bool) -> Printed:
     data, cost, run = folder / "digits.csv", folder / "cost.py", folder / "run"
     write_atomically(cost, _COST.encode())
     write_atomically(data, _digits().encode())
-    metric = f"{cost}:cost"
+    metric = f"{cost}:cost_of_misreading"
     if not silent:
         words = ["optimize", str(data), "--target", "digit", "--metric", metric, "--minimize", "--bounds", "0", "10"]
         words += ["--reads", "labels", "--run", str(run)]

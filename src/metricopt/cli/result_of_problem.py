@@ -20,6 +20,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
     low, high = outcome.interval or (None, None)
     name = "acceptance" if outcome.interval else "search, which flatters"
     part = Part(name=name, rows=None, before=outcome.before, after=outcome.after, low=low, high=high)
+    proposal = next((stage.title for stage in outcome.story.stages if stage.chosen), None)
     best = "higher" if outcome.higher_is_better else "lower"
     return Printed(
         title=f"{outcome.metric}, {best} is better",
@@ -29,6 +30,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
         accepted=outcome.accepted,
         lines=(
             f"{'Accepted' if outcome.accepted else 'Not accepted, the model stays as it was'}: {outcome.reason}",
+            *([f"Proposed by: {proposal}."] if proposal else []),
             f"{outcome.calls} metric calls, {outcome.seconds:.1f} s.",
             "",
             f"Run folder: {folder}",
@@ -40,6 +42,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
             "higher_is_better": outcome.higher_is_better,
             "accepted": outcome.accepted,
             "reason": outcome.reason,
+            "proposal": proposal,
             "confidence": outcome.confidence,
             "acceptance": figures_of(part, outcome.higher_is_better),
             "test": None,

@@ -27,6 +27,7 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     asked = f"{summary.calls} metric calls" + (f" and {summary.test_calls} on the test rows" if summary.test else "")
     lines = [
         f"{'Accepted' if summary.accepted else 'Not accepted, the model stays as it was'}: {summary.reason}",
+        f"Proposed by: {summary.proposal}." if summary.proposal else "",
         (test and verdict_of_test(test, summary.accepted, summary.higher_is_better)) or "",
         f"{asked}, {summary.seconds:.1f} s{'; finished before, nothing was computed again' if result.again else ''}.",
         "",
@@ -40,7 +41,7 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
         higher_is_better=summary.higher_is_better,
         confidence=summary.confidence,
         accepted=summary.accepted,
-        lines=tuple(line for at, line in enumerate(lines) if line or at == 3),
+        lines=tuple(line for at, line in enumerate(lines) if line or at == 4),
         plain=_plain(summary, folder, page, acceptance, test) | {"again": result.again},
     )
 

@@ -204,6 +204,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         higher_is_better=outcome.higher_is_better,
         accepted=outcome.accepted,
         reason=outcome.reason,
+        proposal=next((stage.title for stage in outcome.story.stages if stage.chosen), None),
         confidence=outcome.confidence,
         acceptance=Figures(
             rows=len(job.parts.acceptance), before=outcome.before, after=outcome.after, low=low, high=high

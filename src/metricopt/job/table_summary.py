@@ -45,6 +45,7 @@ class TableSummary:
         positive: the class that counts as positive where there are two.
         metric: its name; higher_is_better: its direction.
         accepted: whether the model was changed; reason: why, one sentence.
+        proposal: what proposed the change, in words; None where nothing did.
         confidence: of the intervals.
         acceptance: on rows that the search never saw: they decided. test: on rows that nothing ever saw, None without.
         calls: metric calls of search and acceptance test. test_calls: those on the test rows.
@@ -61,6 +62,7 @@ class TableSummary:
     higher_is_better: bool
     accepted: bool
     reason: str
+    proposal: str | None
     confidence: float
     acceptance: Figures
     test: Figures | None
@@ -98,6 +100,7 @@ class TableSummary:
             test_calls=fields.integer("test_calls", least=0),
             classes=fields.texts("classes"),
             positive=None if fields.value("positive") is None else fields.text("positive"),
+            proposal=None if fields.value("proposal") is None else fields.text("proposal"),
             confidence=fields.number("confidence"),
             acceptance=_figures(fields.value("acceptance"), path),
             test=None if fields.value("test") is None else _figures(fields.value("test"), path),
