@@ -26,8 +26,15 @@ def test_every_loss_is_found_by_each_of_its_aims():
 
 
 def test_the_most_direct_aim_comes_first():
-    places = [entry.card.aims_at.index("accuracy") for entry in for_metric("accuracy")]
+    names = [entry.card.name for entry in for_metric("jaccard")]
+    places = [LOSSES[name].card.aims_at.index("jaccard") for name in names if LOSSES[name].card.ordered]
     assert places == sorted(places) and len(places) > 1
+    assert names[: len(places)] == [name for name in names if LOSSES[name].card.ordered]
+
+
+def test_both_directions_of_a_metric_have_the_same_losses():
+    names = [[entry.card.name for entry in for_metric(name)] for name in ("accuracy", "mcr")]
+    assert names[0] == names[1] and names[0][0] == "cross_entropy"
 
 
 @pytest.mark.parametrize(

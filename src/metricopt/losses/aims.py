@@ -29,6 +29,9 @@ AIMS: dict[str, tuple[str, ...]] = {
     "map_at_r": ("mean_average_precision_at_r",),
 }
 
+#: One metric under two names, since the library has both directions of it.
+SAME = dict.fromkeys(("accuracy", "mcr"), ("accuracy", "mcr"))
+
 _CANONICAL = {other: name for name, others in AIMS.items() for other in (name, *others)}
 _KINDS = re.compile(r"^(binary|multiclass|multilabel|retrieval)_|_(score|index|metric|coefficient)$")
 _AVERAGES = re.compile(r"_(macro|micro|weighted|samples|ovr|ovo|ovr_weighted|ovo_weighted)$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._errors import ConfigError
-from .aims import canonical, options_in
-from .card import LossEntry
+from .aims import SAME, canonical, options_in
+from .card import Card, LossEntry
 from .catalogue import LOSSES
 
 
@@ -14,7 +14,9 @@ def for_metric(metric: object) -> list[LossEntry]:
     """The losses aimed at `metric`, best first; empty where none is.
 
     First come those whose card names the metric first, core before contrib, functions before modules with a state
-    of their own; what is left is settled by the order of the catalogue, which follows measurements where there are any. Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)", are set.
+    of their own; what is left is settled by the order of the catalogue, which follows measurements where there are any.
+    Families whose parameters somebody must learn first come last. Options that the metric shows in its name, such as
+    the beta of "f_beta(beta=2.0)", are set.
 
     Args:
         metric: a `Metric`, or the name of one: of the library, of scikit-learn or of torchmetrics.
@@ -32,13 +34,14 @@ def for_metric(metric: object) -> list[LossEntry]:
     if not isinstance(name, str):
         raise ConfigError(f"for_metric needs a Metric or the name of one, got {type(metric).__name__}")
     aim, options = canonical(name), options_in(name)
-    aimed = [entry for entry in LOSSES.values() if aim in entry.card.aims_at]
-    aimed.sort(key=lambda entry: _distance(entry, aim))  # stable: the order of the catalogue settles the rest
+    aims = SAME.get(aim, (aim,))
+    aimed = [entry for entry in LOSSES.values() if set(aims) & set(entry.card.aims_at)]
+    aimed.sort(key=lambda entry: _distance(entry.card, aims))  # stable: the order of the catalogue settles the rest
     return [
         replace(entry, bound={key: value for key, value in options.items() if key in entry.options}) for entry in aimed
     ]
 
 
-def _distance(entry: LossEntry, aim: str) -> tuple[int, bool, bool]:
-    card = entry.card
-    return card.aims_at.index(aim), card.tier != "core", card.stateful
+def _distance(card: Card, aims: tuple[str, ...]) -> tuple[bool, int, bool, bool]:
+    place = min(card.aims_at.index(aim) for aim in aims if aim in card.aims_at)
+    return not card.ordered, place, card.tier != "core", card.stateful
