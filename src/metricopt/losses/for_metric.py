@@ -15,8 +15,7 @@ def for_metric(metric: object) -> list[LossEntry]:
 
     First come those whose card names the metric first, core before contrib, functions before modules with a state
     of their own; what is left is settled by the order of the catalogue, which follows measurements where there are any.
-    Families whose parameters somebody must learn first come last. Options that the metric shows in its name, such as
-    the beta of "f_beta(beta=2.0)", are set.
+    Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)", are set.
 
     Args:
         metric: a `Metric`, or the name of one: of the library, of scikit-learn or of torchmetrics.
@@ -42,6 +41,6 @@ def for_metric(metric: object) -> list[LossEntry]:
     ]
 
 
-def _distance(card: Card, aims: tuple[str, ...]) -> tuple[bool, int, bool, bool]:
+def _distance(card: Card, aims: tuple[str, ...]) -> tuple[int, bool, bool]:
     place = min(card.aims_at.index(aim) for aim in aims if aim in card.aims_at)
-    return not card.ordered, place, card.tier != "core", card.stateful
+    return place, card.tier != "core", card.stateful
