@@ -6,5 +6,6 @@ LOSSES: tuple[str, ...] = (
     "blackbox_ap",
     "blackbox_recall",
     "error_driven_ap",
+    "soap",
     "soft_spearman",
 )
