@@ -23,6 +23,8 @@ from .metrics import Budget, Meter, Metric
 _BLOCK = 4096
 #: Features in front of the first adapted layer are kept if they need at most this many bytes.
 _KEEP_BYTES = 1 << 30
+#: The sensitivity of models with more outputs than this is estimated in as many random directions.
+_MOST_DIRECTIONS = 64
 #: A mini-batch of at most this many numbers is small: rows of a table, not images.
 _SMALL_BATCH = 1 << 18
 
@@ -203,9 +205,13 @@ class Problem:
         total = torch.zeros(self.dim, self.dim)
         point = torch.zeros(count, self.dim, requires_grad=True)
         outputs = self.adapted.outputs_each(point.to(self.adapted.phi), features).reshape(count, -1)
-        for column in outputs.unbind(dim=1):
-            (rows,) = torch.autograd.grad(column.sum(), point, retain_graph=True)
-            total += rows.T @ rows / count
+        directions, weight = torch.eye(outputs.shape[1]), 1.0
+        if len(directions) > _MOST_DIRECTIONS:  # random signs v: the mean of (J^T v)(J^T v)^T is J^T J
+            signs = torch.randint(2, (_MOST_DIRECTIONS, outputs.shape[1]), generator=named_generator(0, "signs"))
+            directions, weight = 2.0 * signs - 1, 1 / _MOST_DIRECTIONS
+        for direction in directions.to(outputs):
+            (rows,) = torch.autograd.grad((outputs @ direction).sum(), point, retain_graph=True)
+            total += weight * (rows.T @ rows) / count
         return total
 
     @cached_property

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from metricopt._errors import ConfigError
 from metricopt.job.acceptance import paired_test, planned_resamples, repeated_test, resample
+from metricopt.job.same_rows import row_hashes, shared
 from metricopt.job.split import few_classes, search_and_acceptance
 from metricopt.metrics import Metric, from_model_function, get_metric
 from metricopt.problem import Examples
@@ -82,12 +84,43 @@ def test_how_many_pairs_a_budget_pays_for(calls: int | None, pairs: int) -> None
 
 
 def test_a_noisy_metric_of_the_model_must_gain_more_than_its_noise() -> None:
-    noise = iter([0.5, 0.52, 0.6, 0.58, 0.4, 0.46, 0.5, 0.47, 0.55, 0.57])
+    before, after = iter([0.5, 0.6, 0.4, 0.5, 0.55]), iter([0.52, 0.58, 0.46, 0.47, 0.57])
     metric = from_model_function(lambda model: 0.5, name="m", higher_is_better=True)
-    assert not repeated_test(lambda: (next(noise), next(noise)), metric, confidence=0.95).accepted
-    steady = repeated_test(lambda: (0.5, 0.6), metric, confidence=0.95)
+    assert not repeated_test(lambda: next(before), lambda: next(after), metric, confidence=0.95).accepted
+    steady = repeated_test(lambda: 0.5, lambda: 0.6, metric, confidence=0.95)
     assert steady.accepted
     assert steady.calls == 10
+    assert "not of other examples" in steady.reason
+    assert not repeated_test(lambda: 0.5, lambda: 0.5 + 1e-12, metric, confidence=0.95).accepted
+
+
+def test_a_metric_that_drifts_from_call_to_call_favours_neither_model() -> None:
+    rising = iter(range(10_000))
+    drift = Metric(lambda scores, targets: 0.3 + 1e-3 * next(rising), name="drift", higher_is_better=True)
+    before, after, targets = _twin_models(100, 0.0, torch.Generator().manual_seed(5))
+    assert not paired_test(drift, before, after, targets, resamples=100, confidence=0.95, seed=0).accepted
+    rising = iter(range(10_000))
+    model = from_model_function(lambda model: 0.3, name="m", higher_is_better=True)
+    assert not repeated_test(
+        lambda: 0.3 + 1e-3 * next(rising), lambda: 0.3 + 1e-3 * next(rising), model, confidence=0.95
+    ).accepted
+
+
+def test_where_time_is_up_the_fewest_pairs_are_made() -> None:
+    before, after, targets = _twin_models(100, 0.1, torch.Generator().manual_seed(6))
+    verdict = paired_test(
+        get_metric("accuracy"), before, after, targets, resamples=200, confidence=0.95, seed=0, more=lambda: False
+    )
+    assert verdict.calls == 42
+
+
+def test_equal_examples_stay_on_one_side() -> None:
+    inputs = torch.arange(100.0)[:, None].repeat(3, 1)
+    seen, unseen = search_and_acceptance(Examples(inputs=inputs, targets=inputs[:, 0] % 2), share=0.4)
+    assert shared(row_hashes(unseen), row_hashes(seen)) == 0.0
+    assert len(seen) + len(unseen) == 300
+    with pytest.raises(ConfigError, match="too few different examples"):
+        search_and_acceptance(Examples(inputs=torch.zeros(300, 2), targets=torch.zeros(300)), share=0.4)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.5])

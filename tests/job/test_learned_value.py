@@ -35,9 +35,11 @@ def test_the_next_model_needs_no_call_for_the_search(case: Case, learned: Learne
     assert outcome.after > outcome.before
 
 
-def test_without_any_call_there_is_a_model_and_no_promise(case: Case, learned: LearnedValue) -> None:
-    outcome = case.optimized(value=learned, method="auto", budget=0, acceptance=None)
-    assert outcome.calls == 0
+def test_without_a_test_two_calls_say_what_came_of_it(case: Case, learned: LearnedValue) -> None:
+    outcome = case.optimized(value=learned, method="auto", budget=2, acceptance=None)
+    assert outcome.calls == 2
+    assert outcome.history == ()
+    assert outcome.after > outcome.before
     assert outcome.interval is None
     assert not torch.equal(outcome.phi, torch.zeros_like(outcome.phi))
 
@@ -74,6 +76,16 @@ def test_adapt_follows_what_is_observed_and_leaves_the_old_one_alone(learned: Le
 def test_another_phi_is_refused(case: Case, learned: LearnedValue) -> None:
     with pytest.raises(FingerprintMismatch, match="Attach the same adapters"):
         case.optimized(value=learned, method="auto", adapters=OutputShift(), budget=60)
+
+
+def test_another_metric_and_examples_that_it_was_learned_on_are_refused(case: Case, learned: LearnedValue) -> None:
+    with pytest.raises(ConfigError, match="learned for the metric 'f1', but 'mcc' is wanted"):
+        case.optimized(metric="mcc", value=learned, method="auto", budget=60)
+    everything = learn_value(
+        case.model, metric="f1", train=case.train, val=case.val, calls=80, config=QUICK, acceptance=None
+    )
+    with pytest.raises(ConfigError, match="learned on 100 % of the examples of the acceptance test"):
+        case.optimized(value=everything, method="auto", budget=60)
 
 
 def test_what_cannot_work_is_named(case: Case, learned: LearnedValue, tmp_path: Path) -> None:

@@ -111,6 +111,17 @@ def test_lower_is_better_reads_the_right_way(case: Case) -> None:
     assert [event.best for event in outcome.history] == list(np.minimum.accumulate(values))
 
 
+class _Probabilities(nn.Module):
+    """A softmax that is no module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).softmax(dim=1)
+
+
 def _sources(case: Case) -> dict[str, Any]:
     (x, y), dataset = case.val, TensorDataset(*case.val)
     return {
@@ -193,7 +204,9 @@ def test_data_that_cannot_work_is_named(case: Case, data: Any, complaint: str) -
         ({"class_names": ["one"]}, "name the 2 classes"),
         ({"value": 3}, "learn_value"),
         ({"model": "net"}, "torch.nn.Module"),
-        ({"model": nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))}, "without its last softmax"),
+        ({"model": nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))}, "ends in Softmax"),
+        ({"model": nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())}, "ends in Sigmoid"),
+        ({"model": _Probabilities()}, "without its last softmax"),
     ],
 )
 def test_an_argument_that_cannot_work_is_named(case: Case, options: dict[str, Any], complaint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from job_case import Case
+from metricopt import Budget
 from metricopt._errors import CheckpointError, ConfigError, MetricError
 from metricopt.metrics import get_metric
 
@@ -81,6 +83,32 @@ def test_other_data_or_another_model_is_another_run(case: Case, tmp_path: Path) 
         case.model[2].bias += 1
     with pytest.raises(ConfigError, match="model was"):
         case.optimized(run=tmp_path, method="threshold", budget=70)
+
+
+def test_another_metric_of_the_same_name_is_another_run(case: Case, tmp_path: Path) -> None:
+    def rate(worth: float) -> Callable[[Tensor, Tensor], float]:
+        return lambda scores, targets: worth * get_metric("f1")(scores, targets)
+
+    given: dict[str, object] = {"higher_is_better": True, "run": tmp_path, "method": "threshold", "budget": 70}
+    case.optimized(metric=rate(1.0), **given)
+    case.optimized(metric=rate(1.0), **given)
+    with pytest.raises(ConfigError, match="metric code was"):
+        case.optimized(metric=rate(0.5), **given)
+
+
+def test_a_run_that_time_ended_ends_there_again(case: Case, tmp_path: Path) -> None:
+    """The clock of a run moves with its answers, so a stopped run is cut where the whole one would have been."""
+    budget = Budget(seconds=0.7)
+    metric = Stopping(60, 400)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            case.optimized(metric=metric, higher_is_better=True, run=tmp_path, budget=budget, method="random_search")
+    asked = metric.asked
+    resumed = case.optimized(metric=metric, higher_is_better=True, run=tmp_path, budget=budget, method="random_search")
+    again = case.optimized(metric=metric, higher_is_better=True, run=tmp_path, budget=budget, method="random_search")
+    assert resumed.calls == again.calls == metric.asked - 2 > asked - 2
+    assert torch.equal(resumed.phi, again.phi)
+    assert (resumed.before, resumed.after, resumed.interval) == (again.before, again.after, again.interval)
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(case: Case, tmp_path: Path) -> None:

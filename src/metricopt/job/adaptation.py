@@ -86,10 +86,22 @@ def _first_that_folds(
             adapted = attach(copy.deepcopy(model), choice, probe=probe)
             phi = torch.randn(adapted.spec.dim, generator=generator("does it fold")).to(adapted.phi)
             adapted.merged(0.01 * phi)
-        except AdapterError:  # NotFoldable is one too
+        except (AdapterError, ConfigError):  # it does not fit, does not fold, or has fewer numbers than asked for
+            continue
+        if not _runs_in_populations(adapted, phi, probe):
             continue
         return choice
     return []
+
+
+def _runs_in_populations(adapted: AdaptedModel, phi: Tensor, probe: Tensor) -> bool:
+    """Whether several phis go through the model at once, with gradients; a recurrent layer behind phi does not."""
+    phis = torch.stack([phi, torch.zeros_like(phi)]).requires_grad_()
+    try:
+        adapted.outputs(phis, adapted.head(probe)).sum().backward()
+    except RuntimeError:  # "Batching rule not implemented"
+        return False
+    return True
 
 
 def _size(model: nn.Module, chosen: list[Adapter | Projected], probe: Tensor) -> list[int]:

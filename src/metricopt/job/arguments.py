@@ -38,7 +38,7 @@ def check_kinds(**given: Any) -> None:
             raise ConfigError(f"{name} must be {wanted}, got {shown(value)}")
 
 
-def first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
+def first_scores(model: nn.Module, inputs: Tensor, name: str = "val") -> Tensor:
     """Scores of a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another.
 
     Raises: ConfigError where the model does not take the inputs, or returns something else than scores.
@@ -49,7 +49,7 @@ def first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
             scores = model(inputs)
     except Exception as error:
         raise ConfigError(
-            f"the model does not take {kind}, the first ones of val: {type(error).__name__}: {shortened(error)}; "
+            f"the model does not take {kind}, the first ones of {name}: {type(error).__name__}: {shortened(error)}; "
             "give what it was trained on"
         ) from error
     if not isinstance(scores, Tensor) or scores.dim() == 0 or len(scores) != len(inputs):
@@ -62,6 +62,12 @@ def first_scores(model: nn.Module, inputs: Tensor) -> Tensor:
         raise ConfigError(
             f"the model must return real scores, got {scores.dtype} of shape {tuple(scores.shape)}; "
             "give it without what turns its scores into labels"
+        )
+    last = [module for module in model.modules() if not list(module.children())][-1:]
+    if last and isinstance(last[0], nn.Sigmoid | nn.Softmax | nn.LogSoftmax):
+        raise ConfigError(
+            f"the model ends in {type(last[0]).__name__}; give it without its last layer: losses and metrics here take raw scores, "
+            "where a label is decided by the sign or by the largest"
         )
     wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
     if (
@@ -119,12 +125,16 @@ def _method(value: Any) -> bool:
     return isinstance(value, str | Method)
 
 
+def _is_module(value: Any) -> bool:
+    return isinstance(value, nn.Module) and not isinstance(value, torch.jit.ScriptModule)
+
+
 def _adapter(value: Any) -> bool:
     return isinstance(value, str | Adapter | Projected)
 
 
 _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (lambda v: isinstance(v, nn.Module), "a torch.nn.Module; wrap your function in one"),
+    "model": (_is_module, "a torch.nn.Module (not a scripted one); wrap your function in one"),
     "loss": (lambda v: isinstance(v, str) or callable(v), "a name or a function (scores, targets) -> scalar"),
     "higher_is_better": (lambda v: v is None or isinstance(v, bool), "True, False, or None where the metric says so"),
     "bounds": (lambda v: v is None or (_each(v, _number) and len(v) == 2), "a pair of numbers (low, high)"),

@@ -101,7 +101,10 @@ def _tensor(value: Any, what: str) -> Tensor:
     if hasattr(value, "to_numpy"):  # a pandas frame or series
         value = value.to_numpy()
     if isinstance(value, list):
-        value = np.asarray(value)
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise DataError(f"the {what} are lists of different lengths; a tensor needs rows that are alike") from error
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf":
             raise DataError(

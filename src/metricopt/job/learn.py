@@ -18,6 +18,7 @@ from .adaptation import Adapters, adapt
 from .arguments import check_kinds, check_loss, first_scores
 from .examples import gather
 from .request import parts, resolved_device, resolved_loss
+from .same_rows import row_hashes
 
 
 def learn_value(
@@ -84,4 +85,5 @@ def learn_value(
         utilities=result.utilities,
         metric=wanted.name,
         diagnostics=dict(result.diagnostics),
+        rows=row_hashes(seen).unique(),
     )

@@ -19,11 +19,12 @@ from ..value import LearnedValue
 from .acceptance import checked_confidence
 from .adaptation import Adapters
 from .arguments import check_kinds
+from .code_digest import digest_of_code
 from .events import Watcher
 from .examples import gather
-from .identity import digest_of_examples, digest_of_model
+from .identity import digest, digest_of_examples, digest_of_model
 from .outcome import Outcome
-from .request import divided, parts, resolved_device, resolved_loss, resolved_method
+from .request import check_learned, divided, parts, resolved_device, resolved_loss, resolved_method
 from .saved_outcome import save
 from .search import Search
 from .stages import MethodLike
@@ -106,13 +107,16 @@ def optimize(
     confidence = checked_confidence(confidence)
     examples = gather(train, "train")
     seen, unseen = parts(val, acceptance, wanted)
-    limits = divided(budget, unseen, learned=value is not None)
+    learned = LearnedValue.load(value) if isinstance(value, str | os.PathLike) else value
+    if learned is not None:
+        check_learned(learned, wanted, unseen)
+    limits = divided(budget, unseen, learned=learned is not None)
     settings: dict[str, str | int | float | bool | None] = {
         "metric": wanted.name,
         "higher_is_better": wanted.higher_is_better,
         "bounds": str(wanted.bounds),
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
-        "method": _told(method) if value is None else "learned value",
+        "method": _told(method) if learned is None else "learned value",
         "calls": limits.total.calls,
         "seconds": limits.total.seconds,
         "adapters": _told(adapters),
@@ -123,12 +127,17 @@ def optimize(
         "seed": seed,
     }
     with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
         if run is not None:
             identity = settings | {
                 "model": digest_of_model(model),
                 "train": digest_of_examples(examples),
                 "val": digest_of_examples(seen),
-                "unseen": digest_of_examples(unseen) if isinstance(unseen, Examples) else _told(unseen),
+                "unseen": digest_of_examples(unseen) if isinstance(unseen, Examples) else digest_of_code(unseen),
+                "metric code": digest_of_code(wanted.fn),
+                "loss code": digest_of_code(loss),
+                "value": None if learned is None else digest([learned.phis, *learned.function.state_dict().values()]),
             }
             answers = stack.enter_context(RunFolder(run, identity)).answers
         else:
@@ -153,7 +162,7 @@ def optimize(
             settings=settings,
             class_names=class_names,
         )
-        outcome = search.run(resolved_method(method, value), unseen, limits=limits, confidence=confidence)
+        outcome = search.run(resolved_method(method, learned), unseen, limits=limits, confidence=confidence)
         if run is not None:
             save(outcome, run)
     return outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +19,7 @@ from ..runtime import shown
 from ..value import LearnedValue
 from .acceptance import MODEL_CALLS, planned_resamples
 from .examples import gather
+from .same_rows import row_hashes, shared
 from .split import search_and_acceptance
 from .stages import MethodLike
 
@@ -27,6 +27,8 @@ from .stages import MethodLike
 DEFAULT_CALLS = 1000
 #: Fewer calls than this leave nothing to search with.
 _LEAST_SEARCH = 20
+#: Tables of few values hold equal rows by nature; beyond this share two parts are the same data.
+_MOST_SHARED = 0.5
 #: Share of a budget of seconds that the search may use; the rest is for the acceptance test.
 _SEARCH_SECONDS = 0.8
 
@@ -59,12 +61,13 @@ def divided(budget: Budget | int | None, unseen: Unseen, *, learned: bool) -> Li
     else:
         total = budget
     resamples = planned_resamples(total.calls)
-    test = 0 if unseen is None else MODEL_CALLS if isinstance(unseen, Metric) else 2 + 2 * resamples
+    # Without a test two calls say what came of the search.
+    test = 2 if unseen is None else MODEL_CALLS if isinstance(unseen, Metric) else 2 + 2 * resamples
     least = test + (0 if learned else _LEAST_SEARCH)
     if total.calls is not None and total.calls < least:
         raise ConfigError(
-            f"a budget of {total.calls} metric calls is too small: the acceptance test takes {test} and the search at "
-            f"least {least - test}; give at least {least}, or acceptance=None to go without the test"
+            f"a budget of {total.calls} metric calls is too small: the last comparison takes {test} and the search at "
+            f"least {least - test}; give at least {least}, or acceptance=None to compare without a test"
         )
     return Limits(
         total=total,
@@ -92,7 +95,14 @@ def parts(val: Any, acceptance: Any, metric: Metric) -> tuple[Examples, Unseen]:
         raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {shown(acceptance)}")
     if isinstance(acceptance, int | float):
         return search_and_acceptance(examples, share=float(acceptance))
-    return examples, gather(acceptance, "acceptance")
+    unseen = gather(acceptance, "acceptance")
+    double = shared(row_hashes(unseen), row_hashes(examples))
+    if double > _MOST_SHARED:
+        raise ConfigError(
+            f"{100 * double:.0f} % of the examples in acceptance= are also in val, which the search sees; give others, "
+            "or a share like acceptance=0.4"
+        )
+    return examples, unseen
 
 
 def resolved_loss(loss: str | LossFunction) -> LossFunction:
@@ -103,7 +113,7 @@ def resolved_loss(loss: str | LossFunction) -> LossFunction:
     return loss
 
 
-def resolved_method(method: MethodLike, value: LearnedValue | str | os.PathLike[str] | None) -> MethodLike:
+def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLike:
     """`method` with its names checked, or a transfer of `value`."""
     if value is None:
         for one in [method] if isinstance(method, str | Method) else method:
@@ -112,11 +122,22 @@ def resolved_method(method: MethodLike, value: LearnedValue | str | os.PathLike[
         return method
     if method != "auto":
         raise ConfigError(f'value= is a method of its own; leave method= at "auto", got {method!r}')
-    if isinstance(value, str | os.PathLike):
-        value = LearnedValue.load(value)
-    if not isinstance(value, LearnedValue):
-        raise ConfigError(f"value must come from learn_value or be its folder, got a {type(value).__name__}")
     return Transfer(learned=value)
+
+
+def check_learned(value: LearnedValue, metric: Metric, unseen: Unseen) -> None:
+    """Raise ConfigError where `value` is of another metric, or was learned on what the acceptance test is made on."""
+    if value.metric != metric.name:
+        raise ConfigError(
+            f"the value function was learned for the metric {shown(value.metric)}, but {metric.name!r} is wanted; "
+            "learn one for it, or give the metric the same name if it is the same"
+        )
+    double = shared(row_hashes(unseen), value.rows) if isinstance(unseen, Examples) else 0.0
+    if double > _MOST_SHARED:
+        raise ConfigError(
+            f"the value function was learned on {100 * double:.0f} % of the examples of the acceptance test; learn it "
+            "with the same acceptance=, or give other examples"
+        )
 
 
 def resolved_device(device: str | torch.device | None, model: nn.Module) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -11,17 +11,19 @@ from torch import Tensor, nn
 
 from .._errors import NotFoldable
 from .._types import LossFunction, Sampler
+from ..adapters import AdaptedModel
 from ..metrics import Budget, Metric
 from ..problem import Examples, Problem
 from ..runtime import Advance, Answers, describe_environment, one_thread
 from ..value import LearnedValue
-from .acceptance import Verdict, paired_test, repeated_test
+from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_scores
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
 from .identity import remembered
 from .outcome import Outcome
 from .request import Limits, Unseen
+from .same_rows import row_hashes
 from .stages import Candidate, MethodLike, best, plan, run_stage
 from .telling import Scores, checked_names, tell
 
@@ -60,20 +62,21 @@ class Search:
         self._calls = 0
         self._advance = advance
         twin = copy.deepcopy(model).to(device).eval()
-        scores = first_scores(twin, val.inputs[:64].to(device))
+        train, val = (_for(twin, examples, device) for examples in (train, val))
+        scores = first_scores(twin, val.inputs[:64])
         check_loss(loss, twin, train)
         self._class_names = checked_names(class_names, scores)
         self._problem = Problem(
-            adapt(twin, adapters, dim=dim, probe=val.inputs[:8].to(device)),
+            adapt(twin, adapters, dim=dim, probe=val.inputs[:8]),
             loss=loss,
             metric=remembered(metric, answers, self._answered),
-            train=_on(train, device),
-            val=_on(val, device),
+            train=train,
+            val=val,
             budget=Budget(calls=0),
             sampler=sampler,
             batch_size=min(batch_size, len(train)),
             on_observation=self._observed,
-            clock=answers.seconds,
+            clock=answers.tick,
         )
 
     def run(
@@ -86,6 +89,9 @@ class Search:
     ) -> Outcome:
         """Search, choose on the search part, test on the unseen part."""
         problem = self._problem
+        if isinstance(unseen, Examples):
+            unseen = _for(problem.adapted, unseen, self._device)
+            first_scores(problem.adapted, unseen.inputs[:64], "acceptance")
         metric = problem.metric
         self._tell(
             Began(
@@ -106,7 +112,7 @@ class Search:
             chosen = best(candidates, problem.start)
             proposal = problem.start if chosen is None else chosen.result.phi
             scores = self._scores(unseen if isinstance(unseen, Examples) else problem.val, proposal)
-            verdict = self._verdict(unseen, proposal, chosen, scores, limits.resamples, confidence)
+            verdict = self._verdict(unseen, proposal, scores, limits, confidence)
         self._tell(
             Checked(
                 before=verdict.before,
@@ -147,7 +153,7 @@ class Search:
             higher_is_better=metric.higher_is_better,
             candidates=tuple(candidates),
             history=tuple(self._history),
-            value=_learned(candidates, metric.name),
+            value=_learned(candidates, metric.name, problem.val),
             story=story,
         )
 
@@ -157,59 +163,53 @@ class Search:
         self,
         unseen: Unseen,
         proposal: Tensor,
-        chosen: Candidate | None,
         scores: Scores,
-        resamples: int,
+        limits: Limits,
         confidence: float,
     ) -> Verdict:
-        problem = self._problem
-        if unseen is None:
-            return self._trusted(chosen)
-        if isinstance(unseen, Metric):
-            asked = remembered(unseen, self._answers, self._answered)
-            models = [problem.adapted.merged(phi) for phi in (problem.start, proposal)]
-            if chosen is None:
-                value = asked.measure_model(models[0])
-                return _nothing(value)
-            return repeated_test(
-                lambda: (asked.measure_model(models[0]), asked.measure_model(models[1])), asked, confidence=confidence
+        problem, seconds = self._problem, limits.total.seconds
+        if not isinstance(unseen, Examples):
+            metric = problem.metric if unseen is None else remembered(unseen, self._answers, self._answered)
+            before, after = (self._rating(metric, phi, one) for phi, one in self._both(proposal, scores))
+            if not bool(proposal.any()):
+                return nothing_found(before())
+            return (
+                trusted(before(), after(), metric)
+                if unseen is None
+                else repeated_test(before, after, metric, confidence=confidence)
             )
         return paired_test(
             problem.metric,
             scores.before,
             scores.after,
             scores.targets,
-            resamples=resamples,
+            resamples=limits.resamples,
             confidence=confidence,
             seed=self._seed,
+            more=lambda: seconds is None or self._answers.tick() < seconds,
         )
 
-    def _trusted(self, chosen: Candidate | None) -> Verdict:
-        """Without a test: the figures of the search part, which flatter the change."""
-        metric, seen = self._problem.metric, self._history
-        if chosen is None or chosen.value is None:
-            value = seen[0].value if seen else metric.raw(0.0)
-            return _nothing(value)
-        before = seen[0].value if seen else chosen.value
-        gain = (metric.utility(chosen.value) - metric.utility(before)) * (metric.bounds[1] - metric.bounds[0])
-        accepted = gain > 0 or not seen
-        reason = (
-            "Not tested on unseen examples, as you asked: the figures are those of the search and flatter the change."
-        )
-        return Verdict(
-            before=before, after=chosen.value, low=gain, high=gain, accepted=accepted, reason=reason, calls=0
-        )
+    def _both(self, proposal: Tensor, scores: Scores) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return (self._problem.start, scores.before), (proposal, scores.after)
+
+    def _rating(self, metric: Metric, phi: Tensor, scores: Tensor) -> Callable[[], float]:
+        """What asks `metric` about the model at `phi`, whose scores on the search part are `scores`."""
+        if metric.reads == "model":
+            model = self._problem.adapted.merged(phi)
+            return lambda: metric.measure_model(model)
+        targets = self._problem.val.targets.cpu()
+        return lambda: metric(scores, targets)
 
     def _scores(self, examples: Examples, proposal: Tensor) -> Scores:
         problem = self._problem
         if examples is problem.val:
             both = problem.outputs(torch.stack([problem.start, proposal]))
         else:
-            adapted, device = problem.adapted, self._device
+            adapted = problem.adapted
             phis = torch.stack([problem.start, proposal]).to(adapted.phi)
             with torch.no_grad():
                 blocks = examples.inputs.split(4096)
-                both = torch.cat([adapted.outputs(phis, adapted.head(block.to(device))) for block in blocks], dim=1)
+                both = torch.cat([adapted.outputs(phis, adapted.head(block)) for block in blocks], dim=1)
         return Scores(before=both[0].cpu(), after=both[1].cpu(), targets=examples.targets.cpu())
 
     def _merged(self, phi: Tensor) -> nn.Module:
@@ -221,8 +221,9 @@ class Search:
             with torch.no_grad():
                 self._problem.adapted.phi.copy_(phi)
         home = next((parameter.device for parameter in self._original.parameters()), None)
-        for twin, module in zip(merged.modules(), self._original.modules(), strict=False):
-            twin.training = module.training
+        twins = dict((merged.model if isinstance(merged, AdaptedModel) else merged).named_modules())
+        for name, module in self._original.named_modules():
+            twins[name].training = module.training
         return merged if home is None else merged.to(home)
 
     # --- who watches ------------------------------------------------------------------------------
@@ -272,12 +273,7 @@ def _short(told: object) -> str:
     return str(told).split("(", maxsplit=1)[0] if len(str(told)) > 40 else str(told)
 
 
-def _nothing(value: float) -> Verdict:
-    reason = "The search found nothing better than the model as it was."
-    return Verdict(before=value, after=value, low=0.0, high=0.0, accepted=False, reason=reason, calls=1)
-
-
-def _learned(candidates: Sequence[Candidate], metric: str) -> LearnedValue | None:
+def _learned(candidates: Sequence[Candidate], metric: str, examples: Examples) -> LearnedValue | None:
     for one in reversed(candidates):
         result = one.result
         if result.value is not None:
@@ -287,9 +283,16 @@ def _learned(candidates: Sequence[Candidate], metric: str) -> LearnedValue | Non
                 utilities=result.utilities,
                 metric=metric,
                 diagnostics=dict(result.diagnostics),
+                rows=row_hashes(examples).unique(),
             )
     return None
 
 
-def _on(examples: Examples, device: torch.device) -> Examples:
-    return Examples(inputs=examples.inputs.to(device), targets=examples.targets.to(device))
+def _for(model: nn.Module, examples: Examples, device: torch.device) -> Examples:
+    """On `device`, real inputs in the precision of the model."""
+    inputs, weight = examples.inputs, next((p for p in model.parameters() if p.is_floating_point()), None)
+    dtype = weight.dtype if weight is not None and inputs.is_floating_point() else inputs.dtype
+    targets = examples.targets.to(device)
+    # Tensors of inference mode take part in no gradient; their copies do.
+    inputs, targets = (one.clone() if one.is_inference() else one for one in (inputs.detach(), targets))
+    return Examples(inputs=inputs.to(device, dtype), targets=targets)

@@ -9,6 +9,7 @@ from .._checks import fraction
 from .._errors import ConfigError
 from .._random import generator
 from ..problem import Examples
+from .same_rows import row_hashes
 
 #: Fewer examples than this decide nothing.
 SMALLEST_PART = 10
@@ -35,14 +36,32 @@ def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples
             f"val holds {len(examples)} examples, too few to split into a part for the search and a part for the "
             f"acceptance test; give at least {2 * SMALLEST_PART}, acceptance=(inputs, targets), or acceptance=None"
         )
-    taken = _stratified(examples.targets, share)
+    taken = _stratified(examples, share)
+    tested = int(taken.sum())
+    if min(tested, len(examples) - tested) < min(SMALLEST_PART, len(examples) * min(share, 1 - share) / 2):
+        raise ConfigError(
+            f"val holds too few different examples: equal ones stay together, which leaves {len(examples) - tested} to "
+            f"search on and {tested} for the acceptance test; give more, or acceptance=(inputs, targets)"
+        )
     return _part(examples, ~taken), _part(examples, taken)
 
 
-def _stratified(targets: Tensor, share: float) -> Tensor:
-    """`(N,)` booleans: who belongs to the acceptance part. Within each class the share is met to half an example."""
+def _stratified(examples: Examples, share: float) -> Tensor:
+    """`(N,)` booleans: who belongs to the acceptance part. Within each class the share is met to half an example.
+
+    Equal examples go where the first of them goes: no example is on both sides.
+    """
+    targets, rows = examples.targets, row_hashes(examples)
+    groups, of_row = torch.unique(rows, return_inverse=True)
+    first = torch.full((len(groups),), len(rows)).scatter_reduce(0, of_row, torch.arange(len(rows)), "amin")
+    taken = _every_so_many(targets[first.to(targets.device)], first, share)
+    return taken[of_row]
+
+
+def _every_so_many(targets: Tensor, first: Tensor, share: float) -> Tensor:
+    """`(G,)` booleans for G different examples with these targets; `first` is where each one stands."""
     count = len(targets)
-    order = torch.randperm(count, generator=generator("acceptance"))
+    order = first.argsort()[torch.randperm(count, generator=generator("acceptance"))]
     labels = few_classes(targets)
     if labels is not None:
         order = order[labels[order].argsort(stable=True)]

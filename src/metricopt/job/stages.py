@@ -14,7 +14,7 @@ from .._scores import score_kind
 from .._types import LossFunction
 from ..losses import LossEntry, for_metric
 from ..methods import METHODS, LossFinetune, Method, MetricOpt, Result, ThresholdTuning
-from ..metrics import Budget
+from ..metrics import METRICS, Budget
 from ..problem import Problem
 
 MethodLike: TypeAlias = Literal["auto"] | str | Method | Sequence[str | Method]
@@ -114,6 +114,8 @@ def decides_by_shift(problem: Problem) -> bool:
 def _guides(problem: Problem) -> list[LossEntry]:
     """Losses aimed at the metric that take these scores and targets as they are and own no state."""
     kind = _kind(problem)
+    if problem.metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
+        return []
     return [
         entry
         for entry in for_metric(problem.metric)

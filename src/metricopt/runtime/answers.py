@@ -41,7 +41,7 @@ class Answers:
         self._old: dict[str, deque[tuple[float, float]]] = defaultdict(deque)
         self._path = None if path is None else Path(path)
         self._handle: int | None = None
-        self._at = 0.0
+        self._at = self._tick = 0.0
         self._pending = 0
         if self._path is not None:
             self._handle = _opened(self._path, self._read(self._path))
@@ -58,11 +58,20 @@ class Answers:
             self._pending -= 1
             now = self._clock()
             self._at, self._live_since = max(self._at + now - self._live_since, at), now
+            self._tick = at
             return answer
         answer = float(ask())
+        self._tick = max(round(self.seconds(), 6), self._tick)
         if self._handle is not None:
-            self._keep(_line(question, answer, round(self.seconds(), 6)))
+            self._keep(_line(question, answer, self._tick))
         return answer
+
+    def tick(self) -> float:
+        """When the last answer came in: a clock that moves with the answers alone.
+
+        A search that reads its time here does the same when it is run again on kept answers, whatever the machine does.
+        """
+        return self._tick
 
     def seconds(self) -> float:
         """Seconds since the run began, without the time between a stop and the next start.

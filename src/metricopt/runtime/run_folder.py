@@ -109,7 +109,10 @@ class RunFolder:
         found = read_identity(self.path)
         if found != identity:
             changed = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
-            told = ", ".join(f"{k} was {shown(found.get(k))} and is now {shown(identity.get(k))}" for k in changed[:4])
+            told = ", ".join(
+                f"{k if k.isidentifier() else shown(k)} was {shown(found.get(k))} and is now {shown(identity.get(k))}"
+                for k in changed[:4]
+            )
             raise ConfigError(
                 f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun with"
             )

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class LearnedValue:
         phis, utilities: `(m, d)` and `(m,)`, what was observed.
         metric: the name of the metric.
         diagnostics: how good the function is on what it had not seen.
+        rows: hashes of the examples that it was learned on, so that no acceptance test is made on them.
 
     >>> value = ValueFunction(3, generator=torch.Generator().manual_seed(0)).eval()
     >>> learned = LearnedValue(function=value, phis=torch.zeros(4, 3), utilities=torch.zeros(4), metric="f1")
@@ -44,6 +45,7 @@ class LearnedValue:
     utilities: Tensor
     metric: str
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+    rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64), repr=False)
 
     def __post_init__(self) -> None:
         if self.phis.shape != (len(self.utilities), self.function.dim) or self.utilities.dim() != 1:
@@ -84,13 +86,13 @@ class LearnedValue:
         every_utility = torch.cat([self.utilities.double() + moved, utilities.double()])
         settings = config or FitConfig(steps=300, batch=min(128, len(every_utility)))
         fit_points(function, every_phi, every_utility, 0.01, config=settings, generator=generator(seed, "adapt"))
-        return LearnedValue(function=function, phis=every_phi, utilities=every_utility, metric=self.metric)
+        return replace(self, function=function, phis=every_phi, utilities=every_utility, diagnostics={})
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the function and the observations to two files in `folder`, each atomically."""
         path = Path(folder)
         self.function.save(path / _FUNCTION)
-        tensors = {"phis": self.phis, "utilities": self.utilities.double()}
+        tensors = {"phis": self.phis, "utilities": self.utilities.double(), "rows": self.rows}
         settings = {
             "metric": self.metric,
             "fingerprint": self.function.fingerprint,
@@ -116,6 +118,7 @@ class LearnedValue:
         template = {
             "phis": torch.zeros(count, function.dim, dtype=_dtype(tensors), device="meta"),
             "utilities": torch.zeros(count, dtype=torch.float64, device="meta"),
+            "rows": torch.zeros(tensors["rows"].numel() if "rows" in tensors else 0, dtype=torch.int64, device="meta"),
         }
         check_template(path / _POINTS, tensors, template)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
