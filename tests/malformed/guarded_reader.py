@@ -11,6 +11,7 @@ import csv
 import hashlib
 import json
 import os
+import pickle
 import resource
 import sys
 import tempfile
@@ -127,7 +128,7 @@ def make_table(path: Path) -> None:
 
 
 def make_table_model(folder: Path) -> None:
-    from metricopt.job.table_file import read_table
+    from metricopt.job.table.file import read_table
 
     encoder = TableEncoder.fit(read_table(folder / "table.csv").frame)
     shape = TableNet(features=encoder.width, hidden=(6, 4))
@@ -165,7 +166,7 @@ def _resume(path: Path) -> object:
 
 
 def _table(path: Path) -> object:
-    from metricopt.job.table_file import read_table
+    from metricopt.job.table.file import read_table
 
     frame = read_table(path).frame
     encoder = TableEncoder.fit(frame)
@@ -202,6 +203,10 @@ READERS: dict[str, Callable[[Path], object]] = {
     "story": lambda path: Story.from_json(path.read_bytes().decode(errors="surrogateescape")).to_json(),
     "table": _table,
     "table model": _table_model,
+    # What `test_the_guard.py` catches:
+    "careless with pickles": lambda path: pickle.loads(path.read_bytes()),
+    "careless with text": lambda path: eval(path.read_bytes()),
+    "careless with paths": lambda path: Path(path.read_text()).write_text("here"),
 }
 
 

@@ -175,7 +175,18 @@ def _special() -> dict[str, tuple[Any, ...]]:
         ),
         "device": ("cdua", "cuda:99", "cpu:0", "mps", "meta", 0, torch.device("cpu")),
         "seed": (-1, 2**70, 1.5, "0"),
-        "run": ("/proc/nothing/here", "/dev/null", "/dev/null/x", "a\0b", b"run", 3),
+        "run": (
+            "/proc/nothing/here",
+            "/dev/null",
+            "/dev/null/x",
+            "a\0b",
+            "",
+            b"run",
+            3,
+            [],
+            np.array([np.nan]),
+            object(),
+        ),
         "watch": (3, [3], "print", [None]),
         "class_names": (["a"], ["a", "b", "c"], "ab", [1, 2], ["a", "a"], ["\n", "\x1b[31m"], 5),
         "bounds": ((1, 0), (0, 0), (0, float("inf")), "01", (0, 1, 2), (0.0, 1.0), 5),
@@ -212,8 +223,8 @@ def called(seed: int) -> object:
         arguments |= {"method": "threshold", "budget": 64, "quiet": True}
     special = _special()
     for name in draw.sample((*SHARED, "calls", "config") if learning else OF_OPTIMIZE, draw.choice((1, 1, 1, 2))):
-        # A watcher may raise what it likes, and it is not caught: many of ANYTHING can be called.
-        nearly = name == "watch" or draw.random() < 0.6
+        # A watcher may raise what it likes, and many of ANYTHING can be called; a run is kept wherever it is told to be.
+        nearly = name in ("watch", "run") or draw.random() < 0.6
         arguments[name] = draw.choice(special[name] if nearly else ANYTHING)
     model = arguments.pop("model")
     if learning:

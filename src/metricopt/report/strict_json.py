@@ -123,6 +123,10 @@ def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any
     return tuple(_read(argument, entry, f"{where}[{at}]") for at, (argument, entry) in enumerate(pairs))
 
 
+def _plain_name(name: str) -> str:
+    return name[:80] if name.isprintable() else repr(name[:80])
+
+
 def _read_fields(kind: Any, value: Any, where: str) -> Any:
     found = _expect(dict, value, where, "an object")
     hints = get_type_hints(kind)
@@ -130,7 +134,7 @@ def _read_fields(kind: Any, value: Any, where: str) -> Any:
     missing, surplus = sorted(set(names) - set(found)), sorted(set(found) - set(names))
     if missing or surplus:
         wrong = [f"lacks {', '.join(missing)}"] if missing else []
-        wrong += [f"has the unknown names {', '.join(name[:80] for name in surplus[:5])}"] if surplus else []
+        wrong += [f"has the unknown names {', '.join(map(_plain_name, surplus[:5]))}"] if surplus else []
         raise ValueError(f"{where or 'it'} {' and '.join(wrong)}")
     inside = f"{where}." if where else ""
     values = {name: _read(hints[name], found[name], f"{inside}{name}") for name in names}
