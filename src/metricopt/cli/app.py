@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .._errors import MetricOptError
-from . import bench, demo, optimize, predict, registries, report
+from . import bench, bench_anyloss, demo, optimize, predict, registries, report
 from .exit_codes import INTERRUPTED, exit_code_of
 from .words import ARGUMENTS, in_words
 
@@ -45,6 +45,7 @@ optimize.add_to(app)
 demo.add_to(app)
 report.add_to(app)
 predict.add_to(app)
+bench_anyloss.add_to(bench.app)
 app.add_typer(bench.app, name="bench")
 registries.add_to(app)
 

@@ -1,0 +1,10 @@
+"""The AnyLoss study: do losses made from a metric beat cross-entropy, and cross-entropy with a tuned threshold?"""
+
+from __future__ import annotations
+
+from .cell import Cell, run_cell
+from .run_study import CellFailure, run_study
+from .spec import PRESETS, StudySpec
+from .study import Study, make_study
+
+__all__ = ["PRESETS", "Cell", "CellFailure", "Study", "StudySpec", "make_study", "run_cell", "run_study"]
