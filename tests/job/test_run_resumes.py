@@ -92,7 +92,7 @@ def test_another_metric_of_the_same_name_is_another_run(case: Case, tmp_path: Pa
     given: dict[str, object] = {"higher_is_better": True, "run": tmp_path, "method": "threshold", "budget": 70}
     case.optimized(metric=rate(1.0), **given)
     case.optimized(metric=rate(1.0), **given)
-    with pytest.raises(ConfigError, match="metric code was"):
+    with pytest.raises(ConfigError, match="'metric code' was"):
         case.optimized(metric=rate(0.5), **given)
 
 

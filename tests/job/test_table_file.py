@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from metricopt._errors import ConfigError, DataError, MetricOptError
-from metricopt.job.table_file import column_names, read_table
+from metricopt.job.table.file import column_names, read_table
 from people import people
 
 

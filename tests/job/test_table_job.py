@@ -12,14 +12,14 @@ import torch
 
 from metricopt import get_metric
 from metricopt._errors import CheckpointError, ConfigError, DataError, MetricError, RunLocked
-from metricopt.job import table_network
-from metricopt.job.table_file import read_table
-from metricopt.job.table_job import MODEL, TableResult, optimize_table
-from metricopt.job.table_parts import part_rows
-from metricopt.job.table_predict import predict_table, write_predictions
-from metricopt.job.table_request import TableRequest, default_folder
-from metricopt.job.table_summary import TableSummary
-from metricopt.job.table_target import settle_target
+from metricopt.job.table import network as table_network
+from metricopt.job.table.file import read_table
+from metricopt.job.table.job import MODEL, TableResult, optimize_table
+from metricopt.job.table.parts import part_rows
+from metricopt.job.table.predict import predict_table, write_predictions
+from metricopt.job.table.request import TableRequest, default_folder
+from metricopt.job.table.summary import TableSummary
+from metricopt.job.table.target import settle_target
 from metricopt.tabular import TableModel
 from people import people
 
@@ -77,7 +77,7 @@ def test_the_parts_are_disjoint_and_whole(table: Path) -> None:
 def test_a_finished_run_gives_its_result_without_work(
     table: Path, done: TableResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metricopt.job.table_job.optimize", None)
+    monkeypatch.setattr("metricopt.job.table.job.optimize", None)
     again = optimize_table(request(table), run=done.folder)
     assert (again.summary, again.again, done.again) == (done.summary, True, False)
 
@@ -88,7 +88,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_result(
     """Stopped after the training, in the search, and on the test rows; the network is trained once."""
     run, trainings, real = tmp_path / "run", [], table_network.train_table_net
     monkeypatch.setattr(table_network, "train_table_net", lambda *a, **k: (trainings.append(1), real(*a, **k))[1])
-    for stopped in ("metricopt.job.table_job.optimize", "metricopt.job.table_job.paired_test"):
+    for stopped in ("metricopt.job.table.job.optimize", "metricopt.job.table.job.paired_test"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(stopped, _interrupted)
             optimize_table(request(table), run=run)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metricopt._errors import ConfigError, DataError
-from metricopt.job.table_target import Target, settle_target
+from metricopt.job.table.target import Target, settle_target
 
 
 def settled(values: list[object], **choices: object) -> Target:

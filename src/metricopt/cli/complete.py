@@ -48,7 +48,7 @@ def columns(ctx: typer.Context, incomplete: str) -> Proposals:
     table = next((Path(word) for word in ctx.meta.get(ARGUMENTS, ()) if Path(word).is_file()), None)
     if table is None:
         return []
-    from ..job.table_file import column_names
+    from ..job.table.file import column_names
 
     try:
         names = column_names(table)

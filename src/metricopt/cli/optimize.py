@@ -16,7 +16,7 @@ from .printed import Printed, show
 from .words import ARGUMENTS, as_command
 
 if TYPE_CHECKING:
-    from ..job.table_request import TableRequest
+    from ..job.table.request import TableRequest
 
 #: Is told the run folder as soon as something is kept in it.
 Begun: TypeAlias = Callable[[Path], None]
@@ -86,7 +86,7 @@ def resumable(ctx: typer.Context, work: Callable[[Begun], Printed]) -> Printed:
 
 def optimize_file(request: TableRequest, begun: Begun, *, run: Path | None, quiet: bool) -> Printed:
     """The job on a table, with its notes on standard error."""
-    from ..job.table_job import optimize_table
+    from ..job.table.job import optimize_table
     from .result_of_table import printed_table
 
     def say(line: str) -> None:
@@ -97,8 +97,8 @@ def optimize_file(request: TableRequest, begun: Begun, *, run: Path | None, quie
 
 
 def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
-    from ..job.table_file import column_names
-    from ..job.table_request import TableRequest
+    from ..job.table.file import column_names
+    from ..job.table.request import TableRequest
 
     path = Path(given["data"]).expanduser()
     if path.suffix == ".py":
@@ -119,7 +119,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..job import optimize as optimize_model
-    from ..job.table_request import default_folder
+    from ..job.table.request import default_folder
     from ..metrics import Budget
     from .result_of_problem import printed_outcome
 

@@ -41,8 +41,8 @@ def report(
 
 def _result(run: Path, page: Path) -> Printed:
     from ..job import load
-    from ..job.table_job import TableResult
-    from ..job.table_predict import finished_summary
+    from ..job.table.job import TableResult
+    from ..job.table.predict import finished_summary
     from .result_of_problem import printed_outcome
     from .result_of_table import printed_table
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from ..job.table_job import MODEL, REPORT, TableResult
-from ..job.table_summary import Figures, TableSummary
+from ..job.table.job import MODEL, REPORT, TableResult
+from ..job.table.summary import Figures, TableSummary
 from .printed import Part, Printed, figures_of, verdict_of_test
 from .words import as_command
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, final
 
-from .._errors import ConfigError, DataError
-from ..runtime import Advance
+from ..._errors import ConfigError, DataError
+from ...runtime import Advance
 
 #: How much of a file is looked at to find out how it is written.
 _SAMPLE = 1 << 16

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from .._errors import DataError
-from .._extras import require
-from ..runtime import progress
-from .table_text import TextFormat, counted, sniff
+from ..._errors import DataError
+from ..._extras import require
+from ...runtime import progress
+from .text import TextFormat, counted, sniff
 
 _PARQUET = (".parquet", ".pq")
 _MAGIC = {

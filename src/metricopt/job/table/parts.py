@@ -9,13 +9,13 @@ from typing import final
 import torch
 from torch import Tensor
 
-from .._errors import DataError
-from .._random import derive_seed
-from ..problem import Examples
-from ..tabular import holdout
-from .split import SMALLEST_PART, search_and_acceptance
-from .table_request import TableRequest
-from .table_target import Target
+from ..._errors import DataError
+from ..._random import derive_seed
+from ...problem import Examples
+from ...tabular import holdout
+from ..split import SMALLEST_PART, search_and_acceptance
+from .request import TableRequest
+from .target import Target
 
 #: Share of the training rows that tell when to stop.
 _STOP = 0.15

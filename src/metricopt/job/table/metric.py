@@ -9,12 +9,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from .._errors import ConfigError, MetricError
-from .._random import generator
-from ..metrics import ALIASES, METRICS, Metric, metric_from_spec
-from ..tabular import TargetScale
-from .table_request import TableRequest
-from .table_target import Target
+from ..._errors import ConfigError, MetricError
+from ..._random import generator
+from ...metrics import ALIASES, METRICS, Metric, metric_from_spec
+from ...tabular import TargetScale
+from .request import TableRequest
+from .target import Target
 
 #: A range that nothing leaves, to look at a metric whose own one is not known.
 _WIDE = (-1e300, 1e300)

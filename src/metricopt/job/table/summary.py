@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
-from .._errors import CheckpointError
-from ..runtime import read_sealed, write_sealed
-from ..tabular.settings_fields import Fields
+from ..._errors import CheckpointError
+from ...runtime import read_sealed, write_sealed
+from ...tabular.settings_fields import Fields
 
 _FILE = "summary.json"
 _KIND, _VERSION = "table job", 1

@@ -10,12 +10,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from .._random import generator
-from ..problem import Examples
-from ..runtime import progress
-from ..tabular import TableEncoder, TableModel, TableNet, TableRows, TableTraining, TargetScale, train_table_net
-from .table_parts import TableParts
-from .table_target import Target
+from ..._random import generator
+from ...problem import Examples
+from ...runtime import progress
+from ...tabular import TableEncoder, TableModel, TableNet, TableRows, TableTraining, TargetScale, train_table_net
+from .parts import TableParts
+from .target import Target
 
 _BLOCK = 8192
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._errors import CheckpointError
-from .._extras import require
-from ..runtime import write_atomically
-from ..tabular import ClassLabels, TableModel
-from ..tabular.columns import CategoryColumn
-from .table_file import find_column, read_table
-from .table_job import MODEL, SEARCH
-from .table_summary import TableSummary, is_finished
+from ..._errors import CheckpointError
+from ..._extras import require
+from ...runtime import write_atomically
+from ...tabular import ClassLabels, TableModel
+from ...tabular.columns import CategoryColumn
+from .file import find_column, read_table
+from .job import MODEL, SEARCH
+from .summary import TableSummary, is_finished
 
 
 def predict_table(

@@ -9,23 +9,23 @@ from typing import Any, final
 
 from torch import nn
 
-from .._errors import CheckpointError, DataError
-from ..metrics import Metric
-from ..problem import Examples
-from ..report import Story, write
-from ..runtime import Answers, RunFolder, progress, read_identity, write_atomically
-from ..tabular import TableModel, TargetScale
-from .acceptance import paired_test, planned_resamples
-from .identity import remembered
-from .one_call import optimize
-from .outcome import Outcome
-from .table_file import TableFile, find_column, read_table
-from .table_metric import in_units, table_metric
-from .table_network import examples, scores_of, squared_error, trained_model, turned
-from .table_parts import TableParts, part_rows
-from .table_request import TableRequest, default_folder
-from .table_summary import Figures, TableSummary, is_finished
-from .table_target import Target, settle_target
+from ..._errors import CheckpointError, DataError
+from ...metrics import Metric
+from ...problem import Examples
+from ...report import Story, write
+from ...runtime import Answers, RunFolder, progress, read_identity, write_atomically
+from ...tabular import TableModel, TargetScale
+from ..acceptance import paired_test, planned_resamples
+from ..identity import remembered
+from ..one_call import optimize
+from ..outcome import Outcome
+from .file import TableFile, find_column, read_table
+from .metric import in_units, table_metric
+from .network import examples, scores_of, squared_error, trained_model, turned
+from .parts import TableParts, part_rows
+from .request import TableRequest, default_folder
+from .summary import Figures, TableSummary, is_finished
+from .target import Target, settle_target
 
 MODEL, TRAINED, SEARCH, STORY, REPORT = (
     "model.safetensors",

@@ -12,16 +12,16 @@ from typing import Literal, final
 import torch
 from torch import nn
 
-from .._checks import at_least, fraction, one_of
-from .._errors import ConfigError
-from .._types import Reads
-from ..losses import LOSSES
-from ..methods import METHODS
-from ..metrics import Budget
-from ..metrics.metric import checked_bounds
-from ..problem import Examples
-from .request import divided, resolved_device
-from .table_target import Task
+from ..._checks import at_least, fraction, one_of
+from ..._errors import ConfigError
+from ..._types import Reads
+from ...losses import LOSSES
+from ...methods import METHODS
+from ...metrics import Budget
+from ...metrics.metric import checked_bounds
+from ...problem import Examples
+from ..request import divided, resolved_device
+from .target import Task
 
 #: What a default folder's name may hold.
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._errors import ConfigError, DataError
-from ..tabular import ClassLabels
+from ..._errors import ConfigError, DataError
+from ...tabular import ClassLabels
 
 Task: TypeAlias = Literal["classification", "regression"]
 
