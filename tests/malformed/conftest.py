@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import metricopt
+
 from .mutations import CANARY
 
 SCRIPT = Path(__file__).with_name("guarded_reader.py")
@@ -28,6 +30,7 @@ class Reader:
         self.home, self.examples = home, home / "examples"
         self.examples.mkdir()
         alone = {
+            "PYTHONPATH": str(Path(metricopt.__file__).resolve().parents[1]),  # the same copy of the package as here
             "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
@@ -40,7 +43,11 @@ class Reader:
             stdout=subprocess.PIPE,
             env=os.environ | alone,
         )
-        assert self._heard() == {"ready": True}
+        try:
+            assert self._heard() == {"ready": True}
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, kind: str, path: Path, **more: Any) -> dict[str, Any]:
         return self.ask(kind=kind, path=str(path), **more)

@@ -23,6 +23,7 @@ import torch
 
 import metricopt
 from metricopt._errors import MetricOptError
+from metricopt.job.table.summary import Figures, TableSummary
 from metricopt.report import Story
 from metricopt.runtime import ResultStore, RunFolder, RunKey, read_identity
 from metricopt.tabular import ClassLabels, TableEncoder, TableModel, TableNet
@@ -116,6 +117,7 @@ def make_examples(folder: Path) -> None:
     (folder / "story.json").write_bytes((folder / "finished" / "story.json").read_bytes())
     make_table(folder / "table.csv")
     make_table_model(folder)
+    make_summary(folder / "job")
 
 
 def make_table(path: Path) -> None:
@@ -136,6 +138,30 @@ def make_table_model(folder: Path) -> None:
     target = ClassLabels(values=("no", "yes"), kind="text")
     model = TableModel(encoder=encoder, shape=shape, network=network, target=target)
     model.save(folder / "table_model.safetensors")
+
+
+def make_summary(folder: Path) -> None:
+    figures = Figures(rows=40, before=0.5, after=0.625, low=0.01, high=0.2)
+    folder.mkdir()
+    TableSummary(
+        source="table.csv",
+        target="risk",
+        task="classification",
+        classes=("no", "yes"),
+        positive="yes",
+        metric="f1",
+        higher_is_better=True,
+        accepted=True,
+        reason="The interval lies above zero.",
+        proposal="tuned threshold",
+        confidence=0.95,
+        acceptance=figures,
+        test=figures,
+        calls=100,
+        test_calls=42,
+        seconds=1.5,
+        notes=("One row has no target.",),
+    ).save(folder)
 
 
 # --- what is read ---------------------------------------------------------------------------------
@@ -203,6 +229,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "story": lambda path: Story.from_json(path.read_bytes().decode(errors="surrogateescape")).to_json(),
     "table": _table,
     "table model": _table_model,
+    "summary": lambda path: TableSummary.load(path),
     # What `test_the_guard.py` catches:
     "careless with pickles": lambda path: pickle.loads(path.read_bytes()),
     "careless with text": lambda path: eval(path.read_bytes()),

@@ -1,4 +1,4 @@
-"""Damaged files of results, and stories that nobody told."""
+"""Damaged files of results, summaries of jobs on tables, and stories that nobody told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from .conftest import Reader
-from .mutations import as_json, damaged, disturbed, misplaced
+from .mutations import as_json, damaged, disturbed, misplaced, resealed
 
 
 def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) -> None:
@@ -35,3 +35,20 @@ def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any)
         else:
             path.write_bytes(damaged(draw, path.read_bytes()))
         reader.judge(reader.read("story", path), seed)
+
+
+def test_a_damaged_summary_is_refused_or_is_the_very_same(reader: Reader, fresh: Any) -> None:
+    sound = reader.read("summary", fresh("job"))
+    assert reader.judge(sound, "sound")
+    for seed in range(80):
+        folder = fresh("job")
+        draw = random.Random(seed)
+        path = folder / "summary.json"
+        if seed % 2:
+            path.write_bytes(damaged(draw, path.read_bytes()))
+        else:
+            changed = disturbed(draw, json.loads(path.read_bytes()))
+            path.write_bytes(as_json(draw, resealed(changed) if isinstance(changed, dict) else changed))
+        reply = reader.read("summary", folder)
+        if reader.judge(reply, seed, names=folder.name) and seed % 2:
+            assert reply["loaded"] == sound["loaded"], seed

@@ -18,6 +18,7 @@ from .mutations import CANARY, PYTHON, Evil
         ("careless with text", PYTHON.encode(), "os.mkdir"),
         ("careless with paths", b"elsewhere", "write to 'elsewhere'"),
     ],
+    ids=["pickle", "eval", "write"],
 )
 def test_a_careless_reader_is_caught(reader: Reader, tmp_path: Path, kind: str, content: bytes, deed: str) -> None:
     (tmp_path / "bait").write_bytes(content)

@@ -29,7 +29,11 @@ class Runs:
         self._process = subprocess.Popen(
             [sys.executable, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | alone
         )
-        assert self._heard() == {"ready": True}
+        try:
+            assert self._heard() == {"ready": True}
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
