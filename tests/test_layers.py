@@ -41,7 +41,7 @@ OPTIONAL = {
     "pooch": {"tasks"},
     "playwright": set[str](),
     "plotly": set[str](),
-    **dict.fromkeys(("accelerate", "lightning", "mlflow", "tensorboard", "transformers"), {"integrations"}),
+    **{name: {"integrations"} for name in ("accelerate", "lightning", "mlflow", "tensorboard", "transformers")},
 }
 
 #: Slow to import: allowed inside functions only.
