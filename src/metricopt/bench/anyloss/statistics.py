@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ ROPE = 0.01
 PRIOR = 1.0
 #: Parameters of a Dirichlet distribution must be positive.
 _NOTHING = 1e-4
+#: Means over folds that are equal differ in their last bits by the order of summation.
+_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +60,22 @@ def sign_test(
     """
     at_least("draws", draws, 1)
     not_negative("rope", rope)
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    differences = [round(a - b, _DIGITS) for a, b in zip(ours, theirs, strict=True)]
     wins, losses = sum(d > rope for d in differences), sum(d < -rope for d in differences)
     ties = len(differences) - wins - losses
+    better, same, worse = _largest(wins, ties, losses, draws, seed)
+    return SignTest(wins=wins, ties=ties, losses=losses, better=better, same=same, worse=worse)
+
+
+@functools.cache
+def _largest(wins: int, ties: int, losses: int, draws: int, seed: int) -> tuple[float, float, float]:
+    """How often each share is the largest. Few data sets have few different counts, so many questions are the same."""
     weights = torch.tensor([wins, ties + PRIOR, losses], dtype=torch.float64) + _NOTHING
     source = generator(seed, "sign test", wins, ties, losses)
     # Gamma draws divided by their sum are Dirichlet; which one is the largest does not need the sum.
     gammas = torch._standard_gamma(weights.expand(draws, 3), generator=source)
-    largest = torch.bincount(gammas.argmax(dim=1), minlength=3) / draws
-    better, same, worse = (float(share) for share in largest)
-    return SignTest(wins=wins, ties=ties, losses=losses, better=better, same=same, worse=worse)
+    better, same, worse = (torch.bincount(gammas.argmax(dim=1), minlength=3) / draws).tolist()
+    return better, same, worse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +126,7 @@ def rank(values: Sequence[Sequence[float]], *, level: float = 0.05) -> Ranks:
 
     if not values or len(values[0]) < 2:
         raise ConfigError(f"ranks need one data set and two contenders at least, got {[list(row) for row in values]}")
-    # Means over folds that are equal differ in their last bits by the order of summation.
-    ranks = [rankdata([-round(value, 12) for value in row]) for row in values]
+    ranks = [rankdata([-round(value, _DIGITS) for value in row]) for row in values]
     count, contenders = len(values), len(values[0])
     mean = tuple(math.fsum(row[i] for row in ranks) / count for i in range(contenders))
     if count < 2:
@@ -137,9 +145,14 @@ def critical_difference(contenders: int, sets: int, *, level: float = 0.05) -> f
     >>> round(critical_difference(4, 14), 3)
     1.254
     """
-    from scipy.stats import studentized_range
-
     at_least("contenders", contenders, 2)
     at_least("sets", sets, 1)
-    q = float(studentized_range.ppf(1 - level, contenders, math.inf)) / math.sqrt(2)
-    return q * math.sqrt(contenders * (contenders + 1) / (6 * sets))
+    return _quantile(contenders, level) * math.sqrt(contenders * (contenders + 1) / (6 * sets))
+
+
+@functools.cache
+def _quantile(contenders: int, level: float) -> float:
+    """It is found by numerical integration, which takes a second."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(1 - level, contenders, math.inf)) / math.sqrt(2)

@@ -33,7 +33,7 @@ class Training:
         batch_share, least_batch: rows of a batch, a share of the training part but not fewer than `least_batch`.
     """
 
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     steps: int = 2000
     check_every: int = 20
     patience: int = 25
