@@ -50,10 +50,8 @@ def lists():
             yield scores.round() if grid else scores, torch.randint(grades, (size,), generator=random)
 
 
-@pytest.mark.parametrize("rounds", [0, 1, 40])
 @pytest.mark.parametrize("strength", [0.1, 1.0, 30.0])
-def test_the_projection_and_its_slope(rounds, strength, monkeypatch):
-    monkeypatch.setattr(isotonic, "ROUNDS", rounds)
+def test_the_projection_and_its_slope(strength):
     for scores, targets in lists():
         np.testing.assert_allclose(
             soft_ranks(scores[None], strength=strength)[0], slow_soft_ranks(scores.numpy(), strength), atol=1e-12
@@ -61,9 +59,7 @@ def test_the_projection_and_its_slope(rounds, strength, monkeypatch):
         assert_equal(soft_spearman, twin, scores, targets, strength=strength)
 
 
-@pytest.mark.parametrize("rounds", [0, 2, 40])
-def test_blocks_of_several_rows_do_not_mix(rounds, monkeypatch):
-    monkeypatch.setattr(isotonic, "ROUNDS", rounds)
+def test_blocks_of_several_rows_do_not_mix():
     values = torch.randn(5, 30, generator=generator(1, "rows"), dtype=torch.float64)
     blocks = isotonic.falling_blocks(values)
     for row, block in zip(values, blocks, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from ..._checks import positive
@@ -48,7 +49,8 @@ def auroc_hinge(scores: Tensor, targets: Tensor, *, margin: float = 1.0) -> Tens
     """
     positive("margin", margin)
     rows, truth = as_rows(scores, targets)
-    wide, truth = rows.double(), truth.double()
+    wide, order = torch.sort(rows.double(), dim=-1)
+    truth = truth.double().gather(-1, order)  # the order of examples does not matter
     floor = wide - margin
     negative = 1 - truth
     count, first = sums_above(wide, floor, (negative, negative * wide))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from ..._checks import positive
@@ -52,7 +53,8 @@ def auroc_squared_hinge(scores: Tensor, targets: Tensor, *, margin: float = 1.0)
     """
     positive("margin", margin)
     rows, truth = as_rows(scores, targets)
-    wide, truth = rows.double(), truth.double()
+    wide, order = torch.sort(rows.double(), dim=-1)
+    truth = truth.double().gather(-1, order)  # the order of examples does not matter
     wide = wide - wide.detach().mean(dim=-1, keepdim=True)  # smaller numbers cancel less
     floor = wide - margin
     negative = 1 - truth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def places(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -17,9 +18,8 @@ def places(scores: Tensor) -> tuple[Tensor, Tensor]:
     >>> places(torch.tensor([[1.0, 3.0, 1.0]]))
     (tensor([[1, 0, 1]]), tensor([[3, 1, 3]]))
     """
-    falling = -scores.detach()
-    ranked = torch.sort(falling, dim=-1).values
-    return torch.searchsorted(ranked, falling), torch.searchsorted(ranked, falling, right=True)
+    first, stop, order = _runs(scores)
+    return _back(first, order), _back(stop, order)
 
 
 def mean_ranks(scores: Tensor) -> Tensor:
@@ -28,5 +28,21 @@ def mean_ranks(scores: Tensor) -> Tensor:
     >>> mean_ranks(torch.tensor([[1.0, 3.0, 1.0]]))
     tensor([[2.5000, 1.0000, 2.5000]])
     """
-    first, last = places(scores)
-    return (first + last + 1).to(scores.dtype) / 2
+    first, stop, order = _runs(scores)
+    return _back((first + stop + 1).to(scores.dtype) / 2, order)
+
+
+def _runs(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """In falling order: where the run of equal scores begins and ends that each item is in; and the order."""
+    ranked, order = torch.sort(scores.detach(), dim=-1, descending=True)
+    n = ranked.shape[-1]
+    place = torch.arange(n + 1, device=ranked.device)
+    steps = ranked[..., 1:] != ranked[..., :-1]
+    # A run begins at the last step in front of an item and ends at the next one behind it.
+    first = torch.cummax(F.pad(torch.where(steps, place[1:-1], 0), (1, 0)), dim=-1).values
+    stop = F.pad(torch.where(steps, place[1:-1], n), (0, 1), value=n).flip(-1).cummin(dim=-1).values.flip(-1)
+    return first, stop, order
+
+
+def _back(values: Tensor, order: Tensor) -> Tensor:
+    return torch.empty_like(values).scatter_(-1, order, values)

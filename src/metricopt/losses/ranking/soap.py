@@ -73,12 +73,13 @@ class Soap(nn.Module):
     @full_precision_forward
     def forward(self, scores: Tensor, targets: Tensor, indices: Tensor | None = None) -> Tensor:
         rows, truth = as_rows(scores, targets)
-        wide, wanted = rows.double(), truth.double()
+        wide, order = torch.sort(rows.double(), dim=-1)
+        wanted = truth.double().gather(-1, order)
         both = self._expectations(wide, wanted)
         held = both
         if indices is not None and self.training:
             self._check(indices, len(rows), rows.shape[1])
-            held = self._remember(both.detach(), wanted, indices)
+            held = self._remember(both.detach(), wanted, indices[order])
         # The value is that of what is held; the slope is that of the batch's own expectations, weighed by what is held.
         near, whole = held.unbind()
         ratio = near / whole
@@ -89,7 +90,7 @@ class Soap(nn.Module):
         return mean_where(each, (truth > 0).any(dim=-1)).to(scores.dtype)
 
     def _expectations(self, scores: Tensor, truth: Tensor) -> Tensor:
-        """u and v of every example, `(2, columns, N)`."""
+        """u and v of every example, `(2, columns, N)`, of scores in rising order."""
         scores = scores - scores.detach().mean(dim=-1, keepdim=True)  # smaller numbers cancel less
         floor = scores - self.margin
         found = []
@@ -110,11 +111,12 @@ class Soap(nn.Module):
                 f"the loss remembers {own} columns, these targets have {columns}; make it with columns={columns}"
             )
 
-    def _remember(self, both: Tensor, truth: Tensor, indices: Tensor) -> Tensor:
-        """Averages of the batch's positives, moved towards `both` and kept."""
-        before = self.averages[:, :, indices]
+    def _remember(self, both: Tensor, truth: Tensor, names: Tensor) -> Tensor:
+        """Averages of the positives, moved towards `both` and kept under their `names (columns, N)`."""
+        names = names.expand_as(both)
+        before = self.averages.gather(-1, names)
         after = torch.where(before[1] > 0, torch.lerp(before, both, self.rate), both)
-        self.averages[:, :, indices] = torch.where(truth > 0, after, before)
+        self.averages.scatter_(-1, names, torch.where(truth > 0, after, before))
         return after
 
 

@@ -26,7 +26,7 @@ def soft_ranks(scores: Tensor, *, strength: float = 1.0) -> Tensor:
         ConfigError: a strength that is not positive.
 
     Differs from the paper (Blondel et al., Fast Differentiable Sorting and Ranking, ICML 2020, quadratic form): ranks
-    are divided by n, so that a strength means the same for every n (the paper's is n times this one), and the highest
+    are divided by n, so that a strength means the same for every n (the paper's is an n-th of this one), and the highest
     score has the highest rank.
 
     >>> soft_ranks(torch.tensor([[0.0, 9.0, 8.0]]), strength=0.1)
