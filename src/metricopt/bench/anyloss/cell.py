@@ -74,6 +74,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         trained = train(network, loss, folds, cell.training, seed=cell.seed)
         seconds = time.process_time() - began
         scores = network.scores(trained.weights, folds.x)[:, :, 0]
+        environment = describe_environment()  # in here, where it sees the one thread
     return {
         **_measured(scores, folds),
         "rates": [cell.training.rates[int(position)] for position in trained.rates],
@@ -83,7 +84,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "rows": len(folds.y),
         "features": folds.x.shape[2],
         "positives": int(folds.y.sum()),
-        "environment": describe_environment(),
+        "environment": environment,
         "version": __version__,
     }
 
