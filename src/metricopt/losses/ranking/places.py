@@ -45,4 +45,4 @@ def _runs(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _back(values: Tensor, order: Tensor) -> Tensor:
-    return torch.empty_like(values).scatter_(-1, order, values)
+    return values.scatter(-1, order, values)  # every place is written
