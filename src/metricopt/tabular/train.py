@@ -50,7 +50,7 @@ class TableTraining:
     batch_size: int | None = None
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    patience: int = 20
+    patience: int = 15
     last: int | None = None
 
     def __post_init__(self) -> None:

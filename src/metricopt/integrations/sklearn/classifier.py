@@ -22,11 +22,11 @@ from ...metrics import Metric
 from ...tabular import ClassLabels, class_weights
 from .base_fit import base_scores, fit_base, is_fitted, shifted
 from .checked_input import Counting, checked_table, checked_targets, counting_rows
+from .crossed_tuning import identity_layer, tune_scores
 from .division import Division, divide, why_not
 from .fit_settings import FitSettings
 from .named_outputs import probabilities
 from .network_fit import TableTask, fit_network
-from .tuning import identity_layer, tune_scores
 from .wanted_metric import classifier_metric, moved_by_shift
 
 
@@ -34,8 +34,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A network for tables, or any classifier with probabilities, tuned toward a metric by `metricopt.optimize`.
 
     `fit` trains, and then searches rows that the model was not trained on for a small change of it that improves the
-    metric. The change is kept only if it is better, beyond chance, on a part of those rows that the search never saw:
-    see `outcome_`. Tables may hold numbers, text, categories, dates and missing values.
+    metric. The change is kept only if it is better, beyond chance, on rows that the search did not see: see `outcome_`.
+    Tables may hold numbers, text, categories, dates and missing values.
 
     `predict`, `decision_function` and `predict_proba` agree with each other and are those of the tuned model. So
     probabilities are moved together with the threshold: a model tuned for F1 says 0.5 where the F1-optimal decision
@@ -69,7 +69,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             training stops `patience` epochs after it.
         patience: see there.
         validation_fraction: the share of the rows that is held out without folds, class by class.
-        acceptance: the share of the unseen rows that decides whether the change is kept; None keeps whatever looks
+        acceptance: without folds, the share of the held-out rows that decides whether the change is kept. With folds
+            and with a fitted base all rows decide, each by a search that did not see it. None keeps whatever looks
             better in the search.
         confidence: of the interval that must lie above zero.
         class_weight: "balanced", a mapping from labels to weights, or None; for the training, not for the metric.
@@ -89,7 +90,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    >>> model = MetricOptClassifier("f1", calls=100, epochs=20, random_state=0).fit(X, y)
+    >>> model = MetricOptClassifier("f1", calls=180, epochs=8, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.9, model.predict_proba(X).shape
     (True, (569, 2))
     """
@@ -100,7 +101,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         base: Any = None,
         cv: Any = "auto",
-        calls: int = 500,
+        calls: int = 1000,
         method: Any = "auto",
         higher_is_better: bool | None = None,
         bounds: tuple[float, float] | None = None,
@@ -112,7 +113,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
         early_stopping: bool = True,
-        patience: int = 20,
+        patience: int = 15,
         validation_fraction: float = 0.2,
         acceptance: float | None = 0.4,
         confidence: float = 0.95,

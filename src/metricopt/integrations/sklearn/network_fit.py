@@ -27,9 +27,10 @@ from ...tabular import (
     train_table_net,
 )
 from .checked_input import take_rows
+from .crossed_tuning import tune_scores
 from .division import Division, Part
 from .fit_settings import FitSettings
-from .tuning import tune_network, tune_scores
+from .tuning import tune_network
 
 
 @final

@@ -24,8 +24,8 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A network for tables, trained on the squared error and tuned toward a metric by `metricopt.optimize`.
 
     As `MetricOptClassifier`: `fit` trains, searches rows that the network was not trained on for a small change of it
-    that improves the metric, and keeps the change only if it is better, beyond chance, on a part of those rows that
-    the search never saw. `score` is R^2, as in all regressors of scikit-learn.
+    that improves the metric, and keeps the change only if it is better, beyond chance, on rows that the search did not
+    see. `score` is R^2, as in all regressors of scikit-learn.
 
     Args:
         metric: the name of a scikit-learn scorer, a scorer, a metric function, or a callable of predictions and
@@ -42,7 +42,7 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
-    >>> model = MetricOptRegressor("neg_median_absolute_error", calls=80, epochs=20, random_state=0).fit(X, y)
+    >>> model = MetricOptRegressor("neg_median_absolute_error", calls=180, epochs=8, random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.3, model.outcome_.higher_is_better
     (True, False)
     """
@@ -52,7 +52,7 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         metric: Any = "neg_mean_absolute_error",
         *,
         cv: Any = "auto",
-        calls: int = 300,
+        calls: int = 1000,
         method: Any = "auto",
         higher_is_better: bool | None = None,
         bounds: tuple[float, float] | None = None,
@@ -63,7 +63,7 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
         early_stopping: bool = True,
-        patience: int = 20,
+        patience: int = 15,
         validation_fraction: float = 0.2,
         acceptance: float | None = 0.4,
         confidence: float = 0.95,
