@@ -66,7 +66,7 @@ class StudySpec:
 
 
 def full() -> StudySpec:
-    """Everything: 20 data sets, 10 folds, up to 2,000 steps at five learning rates."""
+    """Everything: 20 data sets, 10 folds, up to 4,000 steps at five learning rates."""
     return StudySpec(title="The AnyLoss study", data=tuple(DATA))
 
 

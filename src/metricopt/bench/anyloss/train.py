@@ -34,8 +34,8 @@ class Training:
     """
 
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-    steps: int = 2000
-    check_every: int = 20
+    steps: int = 4000
+    check_every: int = 40
     patience: int = 25
     batch_share: float = 0.05
     least_batch: int = 32
