@@ -117,6 +117,8 @@ def test_what_cannot_be_a_base_is_an_error(rare: Data, quick: dict[str, Any]) ->
     X, y = rare
     with pytest.raises(ConfigError, match=r"with predict_proba, got LinearSVC\(\); wrap it in"):
         MetricOptClassifier(base=LinearSVC(), **quick).fit(X, y)
+    with pytest.raises(ConfigError, match=r"with predict_proba, got LinearSVC\(\); wrap it in"):
+        MetricOptClassifier(base=LinearSVC().fit(X, y), **quick).fit(X, y)
     with pytest.raises(ConfigError, match="fit of Pipeline takes no sample_weight"):
         MetricOptClassifier(base=make_pipeline(GaussianNB()), **quick).fit(X, y, sample_weight=np.ones(len(y)) + y)
     fitted = GaussianNB().fit(X, y)
@@ -140,6 +142,16 @@ class Broken(ClassifierMixin, BaseEstimator):
 def test_probabilities_that_are_none_are_an_error(rare: Data, quick: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"must give finite numbers of shape \(N, 2\)"):
         MetricOptClassifier(base=Broken(), **quick).fit(*rare)
+
+
+def test_a_second_fit_forgets_the_first(rare: Data, quick: dict[str, Any]) -> None:
+    X, y = rare
+    model = MetricOptClassifier(base=GaussianNB(), **quick).fit(X, y)
+    model.set_params(base=None, verbose=True)
+    assert model.predict(X).shape == (len(y),)  # parameters count when `fit` is called
+    assert not hasattr(model.fit(X, y), "base_") and hasattr(model, "model_")
+    model.set_params(base=GaussianNB()).fit(X, y)
+    assert not hasattr(model, "model_") and hasattr(model, "base_")
 
 
 def test_a_tuned_base_is_pickled(rare: Data, quick: dict[str, Any]) -> None:

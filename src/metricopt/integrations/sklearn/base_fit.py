@@ -46,12 +46,17 @@ def fit_clone(base: Any, X: Any, y: NDArray[Any], weights: Tensor | None) -> Any
             f"sample_weight or class_weight is given, but fit of {type(base).__name__} takes no sample_weight; leave "
             "them out, or set the class weights of base itself"
         )
-    if not hasattr(fitted, "predict_proba"):
+    refuse_without_probabilities(fitted)
+    return fitted
+
+
+def refuse_without_probabilities(base: Any) -> None:
+    """Raise ConfigError unless a fitted `base` has `predict_proba` and `classes_`."""
+    if not (hasattr(base, "predict_proba") and hasattr(base, "classes_")):
         raise ConfigError(
             f"base must be a classifier with predict_proba, got {base!r}; wrap it in "
             "sklearn.calibration.CalibratedClassifierCV, which adds it"
         )
-    return fitted
 
 
 def base_scores(base: Any, X: Any, classes: NDArray[Any]) -> Tensor:

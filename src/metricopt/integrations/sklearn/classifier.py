@@ -20,7 +20,7 @@ from ...job import Outcome
 from ...losses import cross_entropy
 from ...metrics import Metric
 from ...tabular import ClassLabels, class_weights
-from .base_fit import base_scores, fit_base, is_fitted, shifted
+from .base_fit import base_scores, fit_base, is_fitted, refuse_without_probabilities, shifted
 from .checked_input import Counting, checked_table, checked_targets, counting_rows
 from .crossed_tuning import identity_layer, tune_scores
 from .division import Division, divide, why_not
@@ -50,8 +50,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             cloned and fitted first. `clone`, and with it `cross_val_score`, forgets fits: wrap a fitted base in
             `sklearn.frozen.FrozenEstimator` to keep it.
         cv: where the rows come from that the model has not seen. A number of folds, or a splitter: every row is rated
-            by a model that was trained without its fold, the shift and scale of the scores are tuned on all of them,
-            and the model is trained on all rows. None: `validation_fraction` of the rows is held out, the model is
+            by a model that was trained without its fold, a shift of the scores is tuned on all of them and carried
+            over to a model that is trained on all rows, as `TunedThresholdClassifierCV` does. None: `validation_fraction` of the rows is held out, the model is
             trained on the others, and phi may enter the network anywhere. "auto": 5 folds up to 10,000 rows, since a
             part of few rows proves nothing; None for more, and for metrics of order alone, which no shift moves.
         calls: of the metric that `fit` may make, test included; 0 trains only.
@@ -81,7 +81,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         classes_: the labels, ascending. n_features_in_, feature_names_in_: of the table.
         outcome_: what `metricopt.optimize` returned: accepted or not, the metric before and after with the interval of
-            the gain, all ratings, the report. None where there was nothing to tune on.
+            the gain, all ratings, the report. With folds or a base its model is one linear layer, from scores to
+            scores. None where there was nothing to tune on.
         reason_: one sentence on what became of the tuning.
         metric_: the `Metric`.
         model_: the `TableModel`, encoder and network; it saves without pickle. Only without `base`.
@@ -159,6 +160,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ConfigError, DataError: a parameter or a column cannot be used; the message says what would be right.
         """
         settings = FitSettings.of(self)
+        for name in ("model_", "epochs_", "base_", "shift_"):  # of an earlier fit, perhaps with another base
+            self.__dict__.pop(name, None)
         X = self._table(X, reset=True)
         y = checked_targets(X, y, numeric=False)
         rows = counting_rows(X, y, sample_weight)
@@ -230,6 +233,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "sample_weight and class_weight say how rows count in training, but base is fitted already; leave "
                 "them out, or give a base that is not fitted"
             )
+        refuse_without_probabilities(self.base)
         self.base_, self.classes_ = self.base, np.asarray(self.base.classes_)
         unknown = np.setdiff1d(rows.y, self.classes_)
         if len(unknown):
@@ -265,7 +269,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """`(N,)` of two classes, `(N, K)` of more, float64."""
         check_is_fitted(self)
         X = self._table(X, reset=False)
-        if self.base is None:
+        if hasattr(self, "model_"):
             return self.model_.outputs(X)
         return shifted(self.shift_, base_scores(self.base_, X, self.classes_))
 
