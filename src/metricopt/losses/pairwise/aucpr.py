@@ -55,8 +55,8 @@ class Aucpr(nn.Module):
         ConfigError: shapes that fit no kind, another number of columns than given, or an option out of its range.
 
     Differs from the paper: its prices are `l_k (1 - p_k)` here, as in the authors' code, so that none needs to grow
-    beyond bounds at high precision; a mean over anchors in the place of an integral; `ascending` keeps prices at zero or
-    above, where the authors' code takes the absolute value.
+    beyond bounds at high precision; a mean over anchors in the place of an integral; `ascending` keeps prices at zero
+    or above, where the authors' code takes the absolute value.
 
     >>> loss = Aucpr(anchors=1)  # one precision, 1/2, at the price of 1
     >>> value = loss(torch.zeros(2), torch.tensor([0, 1])).detach()

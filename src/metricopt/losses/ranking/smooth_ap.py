@@ -44,6 +44,9 @@ def smooth_ap(scores: Tensor, targets: Tensor, *, temperature: float = 0.3) -> T
     Differs from the paper: tau is 0.3, made for logits; the paper's 0.01 is made for cosines. The list is a batch of
     scores, not the similarities to one query.
 
+    Beside the authors' code, on the rows of a matrix of similarities (64 embeddings, tau = 0.01, float32): value equal,
+    gradient to 6e-7.
+
     >>> import torch
     >>> round(float(smooth_ap(torch.tensor([0.0, 9.0, 5.0]), torch.tensor([1, 0, 1]))), 4)
     0.4167
@@ -75,15 +78,21 @@ def _one_block(first: PositivesFirst, count: Tensor, rows: slice, block: slice, 
     weight = first.truth[rows, block] / count[:, None]
     gap = first.scores[rows, None, :] - first.scores[rows, block, None]
     soft = gap.sigmoid_()
-    kinds = torch.stack((first.truth[rows], torch.ones_like(first.truth[rows])), dim=-1)
-    among, everywhere = (soft @ kinds).add_(0.5).unbind(dim=-1)  # an example counts 1/2 against itself, and 1 in rank
+    wanted = first.truth[rows, None, : first.most]
+    # An example counts 1/2 against itself, and 1 in its rank.
+    among, everywhere = _weighed(soft, wanted).add_(0.5), soft.sum(dim=-1).add_(0.5)
     values[rows] += (weight * among / everywhere).sum(dim=-1)
     bend = soft.addcmul_(soft, soft, value=-1)  # G' = G (1 - G)
     up, down = weight / everywhere, weight * among / everywhere.square()  # AP rises with `among`, falls with the rest
     moved = torch.stack((up, down), dim=-2) @ bend
     slopes[rows] += moved[:, 1] - moved[:, 0] * first.truth[rows]
-    turned = bend @ kinds
-    slopes[rows, block] += up * turned[..., 0] - down * turned[..., 1]
+    slopes[rows, block] += up * _weighed(bend, wanted) - down * bend.sum(dim=-1)
+
+
+def _weighed(pairs: Tensor, wanted: Tensor) -> Tensor:
+    """Sum over the positives, which stand in front; a product with two columns for both sums is ten times slower."""
+    total: Tensor = torch.linalg.vecdot(pairs[..., : wanted.shape[-1]], wanted)
+    return total
 
 
 ENTRY = LossEntry(card=CARD, loss=smooth_ap)

@@ -26,8 +26,10 @@ def soft_ranks(scores: Tensor, *, strength: float = 1.0) -> Tensor:
         ConfigError: a strength that is not positive.
 
     Differs from the paper (Blondel et al., Fast Differentiable Sorting and Ranking, ICML 2020, quadratic form): ranks
-    are divided by n, so that a strength means the same for every n (the paper's is an n-th of this one), and the highest
-    score has the highest rank.
+    are divided by n, so that a strength means the same for every n (the paper's is an n-th of this one), and the
+    highest score has the highest rank.
+
+    Beside the authors' fast-soft-sort, n = 4,096, float32: equal, value and gradient.
 
     >>> soft_ranks(torch.tensor([[0.0, 9.0, 8.0]]), strength=0.1)
     tensor([[0.3333, 1.0000, 0.6667]])

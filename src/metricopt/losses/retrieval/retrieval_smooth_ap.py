@@ -40,7 +40,8 @@ def retrieval_smooth_ap(embeddings: Tensor, targets: Tensor, *, temperature: flo
     Raises:
         ConfigError: shapes that do not fit, or a temperature that is not positive.
 
-    Differs from the paper: an anchor is no positive of its own.
+    Differs from the paper: an anchor is no positive of its own. With that put back it equals the authors' code, see
+    `smooth_ap`.
 
     >>> import torch
     >>> float(retrieval_smooth_ap(torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]]), torch.tensor([0, 0, 1])))
