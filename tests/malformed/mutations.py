@@ -57,6 +57,15 @@ def _flipped(draw: random.Random, content: bytes) -> bytes:
     return bytes(changed)
 
 
+def _another_digit(draw: random.Random, content: bytes) -> bytes:
+    """Damage that still looks right."""
+    places = [at for at, byte in enumerate(content) if 48 <= byte < 58]
+    if not places:
+        return _flipped(draw, content)
+    at = draw.choice(places)
+    return content[:at] + str((content[at] - 48 + draw.randrange(1, 10)) % 10).encode() + content[at + 1 :]
+
+
 def _cut(draw: random.Random, content: bytes) -> bytes:
     return content[: draw.randrange(len(content))]
 
@@ -119,7 +128,8 @@ def _something_else(draw: random.Random, content: bytes) -> bytes:
 BYTES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
     _flipped,
     _flipped,
-    _flipped,
+    _another_digit,
+    _another_digit,
     _cut,
     _cut,
     _without_a_piece,

@@ -161,8 +161,10 @@ def small_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> N
     """About 70 questions in less than a tenth of a second; all stages, a value function, and a change that is accepted."""
     from tiny_problem import tiny_data
 
+    listening = [question]  # in a list it is no part of what makes this metric this metric
+
     def asked(labels: torch.Tensor, targets: torch.Tensor) -> float:
-        question()
+        listening[0]()
         return float(2 * (labels * targets).sum() / (labels + targets).sum().clamp(min=1))
 
     model, inputs, targets = tiny_data("binary", examples=240, seed=0)
