@@ -280,6 +280,28 @@ def test_a_parameter_that_cannot_work_is_an_error(
         MetricOptClassifier(**quick | change).fit(*rare)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: y.astype(object),
+        lambda y: pd.Series(y, dtype="string"),
+        lambda y: pd.Series(y, dtype="category"),
+        lambda y: y == "yes",
+        lambda y: (y == "yes").astype(np.int8),
+        lambda y: pd.Series(y == "yes", dtype="Int64"),
+    ],
+)
+def test_targets_come_in_many_types(mixed: Data, quick: dict[str, Any], make: Any) -> None:
+    y = make(mixed[1].to_numpy())
+    model = MetricOptClassifier(**{**quick, "calls": 0}).fit(mixed[0], y)
+    assert set(model.predict(mixed[0]).tolist()) == set(np.asarray(y).tolist())
+
+
+def test_missing_targets_are_an_error(mixed: Data, quick: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="Input y contains NaN: 1 of 300 targets are missing"):
+        MetricOptClassifier(**quick).fit(mixed[0], mixed[1].where(np.arange(300) != 7).astype(object))
+
+
 def test_one_class_is_an_error(quick: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="at least two classes, y holds 1 class"):
         MetricOptClassifier(**quick).fit(np.zeros((4, 2)), ["a"] * 4)

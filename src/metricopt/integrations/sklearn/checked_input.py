@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..._errors import ConfigError
 from ...tabular import is_frame
+from ...tabular.raw_column import is_missing
 from .division import Splitting
 
 
@@ -46,6 +47,9 @@ def checked_targets(X: Any, y: Any, *, numeric: bool) -> NDArray[Any]:
     column = column_or_1d(y, dtype=np.float64 if numeric else None, warn=True)
     if len(column) == 0:
         raise ConfigError("Found array with 0 sample(s) while a minimum of 1 is required.")
+    missing = sum(map(is_missing, column)) if column.dtype == object else 0
+    if missing:
+        raise ConfigError(f"Input y contains NaN: {missing} of {len(column)} targets are missing; leave those rows out")
     assert_all_finite(column, input_name="y")
     check_consistent_length(X, column)
     if not numeric:
