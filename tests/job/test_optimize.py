@@ -122,6 +122,18 @@ class _Probabilities(nn.Module):
         return self.linear(x).softmax(dim=1)
 
 
+class _Probability(nn.Module):
+    """A sigmoid that is no module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 1)
+        self.linear.weight.data = torch.ones(1, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.linear(x))
+
+
 def _sources(case: Case) -> dict[str, Any]:
     (x, y), dataset = case.val, TensorDataset(*case.val)
     return {
@@ -207,6 +219,7 @@ def test_data_that_cannot_work_is_named(case: Case, data: Any, complaint: str) -
         ({"model": nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))}, "ends in Softmax"),
         ({"model": nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())}, "ends in Sigmoid"),
         ({"model": _Probabilities()}, "without its last softmax"),
+        ({"model": _Probability()}, "without its last sigmoid"),
     ],
 )
 def test_an_argument_that_cannot_work_is_named(case: Case, options: dict[str, Any], complaint: str) -> None:
@@ -218,6 +231,11 @@ def test_an_argument_that_cannot_work_is_named(case: Case, options: dict[str, An
         optimize(**settings)
     assert not asked  # a call may cost money
     assert "\n" not in str(caught.value)
+
+
+def test_one_class_alone_is_refused(case: Case) -> None:
+    with pytest.raises(DataError, match=r"targets of val are the same \(0.0\)"):
+        optimize(case.model, metric="f1", train=case.train, val=(case.val[0], torch.zeros(600)), budget=80)
 
 
 def test_a_metric_that_raises_is_quoted_and_the_model_is_as_it_was(case: Case) -> None:

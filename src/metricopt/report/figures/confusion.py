@@ -65,14 +65,16 @@ def _layout(shown: Confusion, width: int) -> tuple[float, float, float, bool]:
 def _draw(shown: Confusion, words: Wording, width: int) -> Markup:
     cell, left, gap, stacked = _layout(shown, width)
     size, slanted = len(shown.labels), len(shown.labels) > FEW_CLASSES
-    top = (96 if slanted else 24) + 30
+    # Slanted names need height by their length, at most 96.
+    names = min(96, 22 + 5 * max(len(label) for label in shown.labels)) if slanted else 24
+    top = names + 30
     block = top + cell * size
     chart = Chart("confusion", width, (2 * block + 40 if stacked else block) + 10)
     for at, title in enumerate(("before", words.after)):
         x = left if stacked else left + at * (cell * size + gap)
         y = top + (at * (block + 40) if stacked else 0)
         middle = x + cell * size / 2
-        chart.text(middle, y - (112 if slanted else 34), title, "strong", "middle")
+        chart.text(middle, y - (names + (16 if slanted else 10)), title, "strong", "middle")
         chart.add(*_names(shown.labels, (x, y), cell, rows=stacked or at == 0, slanted=slanted, width=left))
         chart.add(_cells(shown, at == 1, (x, y), cell), *_numbers(shown, at == 1, (x, y), cell))
     right = sum(row[at] for at, row in enumerate(shown.before)), sum(row[at] for at, row in enumerate(shown.after))

@@ -110,7 +110,7 @@ def _metric_values(runs: Sequence[Run], picked: Sequence[int]) -> list[float]:
 
 def _loss_axis(runs: Sequence[Run], start: float, end: float) -> Axis:
     losses = [loss for run in runs for loss in run.losses or ()]
-    log = min(losses) > 0 and max(losses) > 30 * min(losses)
+    log = min(losses) > 1e-30 and max(losses) > 30 * min(losses)  # below that a logarithm has no room for a margin
     return Axis.over(losses, start, end, about=3, log=log)
 
 
