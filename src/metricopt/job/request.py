@@ -63,7 +63,7 @@ def divided(budget: Budget | int | None, unseen: Unseen, *, learned: bool) -> Li
     resamples = planned_resamples(total.calls)
     # Without a test two calls say what came of the search.
     test = 2 if unseen is None else MODEL_CALLS if isinstance(unseen, Metric) else 2 + 2 * resamples
-    least = test + (0 if learned else _LEAST_SEARCH)
+    least = test + (0 if learned else _LEAST_SEARCH - 2 if unseen is None else _LEAST_SEARCH)
     if total.calls is not None and total.calls < least:
         raise ConfigError(
             f"a budget of {total.calls} metric calls is too small: the last comparison takes {test} and the search at "

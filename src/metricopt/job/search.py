@@ -91,7 +91,7 @@ class Search:
         """Search, choose on the search part, test on the unseen part."""
         problem = self._problem
         if isinstance(unseen, Examples):
-            unseen = _for(problem.adapted, unseen, self._device)
+            unseen = _for(problem.adapted.model, unseen, self._device)
             first_scores(problem.adapted, unseen.inputs[:64], "acceptance")
         metric = problem.metric
         self._tell(
