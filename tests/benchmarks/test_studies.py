@@ -24,7 +24,7 @@ def _study(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["transfer"])
+@pytest.mark.parametrize("name", ["transfer", "never_worse"])
 def test_the_table_in_the_readme_is_that_of_the_rows(name: str) -> None:
     study = _study(name)
     rows = ResultStore(study.ROWS).rows()
