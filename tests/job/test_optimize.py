@@ -233,11 +233,6 @@ def test_an_argument_that_cannot_work_is_named(case: Case, options: dict[str, An
     assert "\n" not in str(caught.value)
 
 
-def test_one_class_alone_is_refused(case: Case) -> None:
-    with pytest.raises(DataError, match=r"targets of val are the same \(0.0\)"):
-        optimize(case.model, metric="f1", train=case.train, val=(case.val[0], torch.zeros(600)), budget=80)
-
-
 def test_a_metric_that_raises_is_quoted_and_the_model_is_as_it_was(case: Case) -> None:
     def broken(scores: Tensor, targets: Tensor) -> float:
         raise ZeroDivisionError("no positives")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._errors import ConfigError, DataError, MetricOptError
+from .._errors import ConfigError, MetricOptError
 from .._types import SAMPLERS, LossFunction
 from ..adapters.adapter import Adapter
 from ..adapters.projection import Projected
@@ -93,16 +93,6 @@ def first_scores(model: nn.Module, inputs: Tensor, name: str = "val") -> Tensor:
             "its last sigmoid: losses and metrics here take raw scores, where a label is 1 above zero"
         )
     return scores
-
-
-def check_classes(examples: Examples, name: str) -> None:
-    """Raise DataError where all targets are the same: no metric tells a good model from a bad one there."""
-    targets = examples.targets
-    if len(targets) > 1 and bool((targets == targets[0]).all()):
-        raise DataError(
-            f"all {len(targets)} targets of {name} are the same ({shown(targets[0].tolist())}); give examples of "
-            "everything that the model is to tell apart"
-        )
 
 
 def check_loss(loss: LossFunction, model: nn.Module, train: Examples) -> None:

@@ -18,7 +18,7 @@ from ..runtime import Advance, Answers, describe_environment, one_thread
 from ..value import LearnedValue
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .adaptation import Adapters, adapt
-from .arguments import check_classes, check_loss, first_scores
+from .arguments import check_loss, first_scores
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
 from .identity import remembered
 from .outcome import Outcome
@@ -63,7 +63,6 @@ class Search:
         self._advance = advance
         twin = copy.deepcopy(model).to(device).eval()
         train, val = (_for(twin, examples, device) for examples in (train, val))
-        check_classes(val, "val")
         scores = first_scores(twin, val.inputs[:64])
         check_loss(loss, twin, train)
         self._class_names = checked_names(class_names, scores)
