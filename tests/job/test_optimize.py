@@ -122,18 +122,6 @@ class _Probabilities(nn.Module):
         return self.linear(x).softmax(dim=1)
 
 
-class _Probability(nn.Module):
-    """A sigmoid that is no module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 1)
-        self.linear.weight.data = torch.ones(1, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.linear(x))
-
-
 def _sources(case: Case) -> dict[str, Any]:
     (x, y), dataset = case.val, TensorDataset(*case.val)
     return {
@@ -219,7 +207,6 @@ def test_data_that_cannot_work_is_named(case: Case, data: Any, complaint: str) -
         ({"model": nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))}, "ends in Softmax"),
         ({"model": nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())}, "ends in Sigmoid"),
         ({"model": _Probabilities()}, "without its last softmax"),
-        ({"model": _Probability()}, "without its last sigmoid"),
     ],
 )
 def test_an_argument_that_cannot_work_is_named(case: Case, options: dict[str, Any], complaint: str) -> None:

@@ -19,8 +19,6 @@ from ..problem import Examples
 from ..runtime import shortened, shown
 from ..value import LearnedValue
 
-#: Raw scores of this many examples do not all lie between 0 and 1 by chance.
-_ENOUGH = 32
 #: A longer phi is a mistake: learning what moves a metric takes several calls for each of its numbers.
 MOST_DIM = 1 << 16
 
@@ -80,17 +78,6 @@ def first_scores(model: nn.Module, inputs: Tensor, name: str = "val") -> Tensor:
         raise ConfigError(
             "the model returns probabilities (rows that add up to 1); give it without its last softmax: losses and "
             "metrics here take raw scores"
-        )
-    one = scores.reshape(len(scores), -1)
-    if (
-        one.shape[1] == 1
-        and len(one) >= _ENOUGH
-        and bool(((one >= 0) & (one <= 1)).all())
-        and 0 < (one > 0.5).sum() < len(one)
-    ):
-        raise ConfigError(
-            "all scores of the model lie between 0 and 1, on both sides of 0.5: it returns probabilities. Give it without "
-            "its last sigmoid: losses and metrics here take raw scores, where a label is 1 above zero"
         )
     return scores
 
