@@ -32,9 +32,9 @@ ROWS = HERE / "results" / "transfer.jsonl"
 METRICS = ("mcr", "f1")
 SAMPLERS = ("balanced", "plain")
 LEARNING_CALLS = 500
-#: Name, what `optimize` is given, and whether it uses the value function.
+#: Name, what `optimize` is given, and whether it uses the value function. Two calls say what came of no calls.
 WAYS: tuple[tuple[str, dict[str, Any], bool], ...] = (
-    ("learned on the other model, 0 calls", {"budget": 0}, True),
+    ("learned on the other model, 0 calls", {"budget": 2}, True),
     ("learned on the other model, 20 calls", {"budget": 20}, True),
     ("tuned threshold, 20 calls", {"budget": 20, "method": "threshold"}, False),
     ("tuned threshold, 200 calls", {"budget": 200, "method": "threshold"}, False),
