@@ -48,4 +48,4 @@ class Registry(Mapping[str, T], Generic[T]):
     def _hint(self, name: str) -> str:
         close = difflib.get_close_matches(str(name), self._items, n=1)
         known = ", ".join(self._items)
-        return (f"; did you mean {close[0]!r}?" if close else ";") + f" There are: {known}"
+        return (f"; did you mean {close[0]!r}? There are: " if close else "; there are: ") + known

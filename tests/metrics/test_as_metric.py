@@ -82,7 +82,7 @@ def test_arrays_instead_of_tensors():
         (0.5, {"higher_is_better": True}, "cannot make a metric from a float; give a name, a callable"),
         (None, {}, "cannot make a metric from a NoneType"),
         ("average_precison", {}, "did you mean 'average_precision'.*There are: mcr, accuracy.*scorers of scikit-learn"),
-        ("qqqq", {}, "no metric named 'qqqq'; There are"),
+        ("qqqq", {}, "no metric named 'qqqq'; there are: mcr"),
         ("recall_at_k", {}, "missing"),
     ],
 )

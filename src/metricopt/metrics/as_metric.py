@@ -85,8 +85,8 @@ def _check_known(name: str) -> None:
         close = difflib.get_close_matches(name, [*METRICS, *ALIASES, *scorers], n=1)
         raise ConfigError(
             f"no metric named {name!r}"
-            + (f"; did you mean {close[0]!r}?" if close else ";")
-            + f" There are: {', '.join(METRICS)}, and the scorers of scikit-learn"
+            + (f"; did you mean {close[0]!r}? There are: " if close else "; there are: ")
+            + f"{', '.join(METRICS)}, and the scorers of scikit-learn"
         )
 
 

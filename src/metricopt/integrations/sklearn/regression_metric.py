@@ -95,8 +95,8 @@ def _named(name: str) -> Any:
     close = difflib.get_close_matches(name, known, n=1)
     raise ConfigError(
         f"no metric of numbers is named {name!r}"
-        + (f"; did you mean {close[0]!r}?" if close else ";")
-        + f" There are: {', '.join(sorted(known))}"
+        + (f"; did you mean {close[0]!r}? There are: " if close else "; there are: ")
+        + ", ".join(sorted(known))
     )
 
 
