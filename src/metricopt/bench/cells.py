@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from .interval import Interval
+from .sheet import Sheet
 from .table import Block, Line, Table, card_of
 
 BETTER, WORSE = "▲", "▼"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
-    """A titled grid of text. Rows come in groups with a heading each; a header may have two lines."""
-
-    title: str
-    header: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
 
 
 def sheets(table: Table, *, compact: bool = False) -> list[Sheet]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from .._errors import ConfigError
 from ..runtime import write_atomically
-from .cells import Sheet, notes, sheets
+from .cells import notes, sheets
+from .sheet import sheet_markdown
 from .table import Table
 
 
 def to_markdown(table: Table, *, compact: bool = False, level: int = 2) -> str:
     """The whole table; `compact` gives one small grid per task. Headings start at `level`."""
     head = [] if compact else [f"{'#' * level} {table.spec.title}"]
-    body = [_grid(sheet, level + 1, compact=compact) for sheet in sheets(table, compact=compact)]
+    body = [sheet_markdown(sheet, level=level + 1, compact=compact) for sheet in sheets(table, compact=compact)]
     return "\n\n".join([*head, *body, "\n".join(f"- {note}" for note in notes(table, compact=compact))]) + "\n"
-
-
-def _grid(sheet: Sheet, level: int, *, compact: bool) -> str:
-    title = f"**{sheet.title}**" if compact else f"{'#' * level} {sheet.title}"
-    lines = [_line(sheet.header), _line(["---", *["---:"] * (len(sheet.header) - 1)])]
-    for family, rows in sheet.groups:
-        lines.append(_line([f"*{family}*", *[""] * (len(sheet.header) - 1)]))
-        lines += [_line(row) for row in rows]
-    return f"{title}\n\n" + "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def rewrite_block(path: Path, block: str, text: str) -> bool:

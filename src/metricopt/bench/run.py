@@ -42,6 +42,11 @@ class Run:
         return "shifted" if self.method in REFERENCES else METHODS[self.method].card.adapters
 
     @property
+    def title(self) -> str:
+        """What a bar and a message call it."""
+        return f"{self.task.name} {self.metric} {self.method} seed {self.seed}"
+
+    @property
     def key(self) -> RunKey:
         """What makes this run the same run. It holds the settings of the method: a retuned method runs anew."""
         if self.method in REFERENCES:

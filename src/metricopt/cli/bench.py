@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +10,10 @@ import typer
 
 from .._errors import ConfigError
 from . import complete
+from .bench_work import check_before, names, report_failures, worker_count
 
 if TYPE_CHECKING:
-    from ..bench import TableSpec
-    from ..bench.run_table import Failure
+    from ..bench import Failure, Run, TableSpec
     from ..bench.table import Table
 
 app = typer.Typer(no_args_is_help=True, help="Tables of methods x metrics x seeds.")
@@ -62,13 +61,13 @@ def table3(
 
     spec = _chosen(
         PRESETS[preset](),
-        data=_names(data),
-        samplers=_names(sampler),
-        metrics=_names(metrics),
+        data=names(data),
+        samplers=names(sampler),
+        metrics=names(metrics),
         methods=_methods(methods),
         seeds=_seeds(seeds),
         calls=calls,
-        against=_names(against),
+        against=names(against),
     )
     _check(spec, files=(out, markdown, write), workers=workers)
     store = ResultStore(out if out is not None else Path(f"table3-{preset}.jsonl"))
@@ -77,32 +76,24 @@ def table3(
     print_table(table, compact=compact)
     _write(table, markdown=markdown, write=write, block=block)
     if failures:
-        _report(failures, store.path)
+        report_failures(failures, store, what="runs")
         raise typer.Exit(1)
 
 
 def _check(spec: TableSpec, *, files: tuple[Path | None, ...], workers: int | None) -> None:
     """What would fail after an hour of runs fails now."""
-    from .._errors import ConfigError
     from ..metrics import get_metric
 
     for metric in spec.metrics:
         get_metric(metric)  # one that needs options says so
-    if workers is not None and workers < 0:
-        raise ConfigError(f"--workers must be 0, which runs in this process, or more; got {workers}")
-    for path in files:
-        if path is None:
-            continue
-        folder = path.absolute().parent
-        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise ConfigError(f"cannot write {path}: give a file in a folder that exists and can be written to")
+    check_before(files=files, workers=workers)
 
 
 def _chosen(spec: TableSpec, **options: object) -> TableSpec:
     return replace(spec, **{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _run(spec: TableSpec, out: Path, workers: int | None) -> list[Failure]:
+def _run(spec: TableSpec, out: Path, workers: int | None) -> list[Failure[Run]]:
     import torch
 
     from ..bench import run_table
@@ -111,10 +102,9 @@ def _run(spec: TableSpec, out: Path, workers: int | None) -> list[Failure]:
 
     for name in spec.data:  # here rather than in a thousand failing runs
         load_dataset(name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers == 0:
         torch.set_num_threads(1)  # as in a worker: the last bits of a sum depend on it
-    return run_table(spec.runs(), ResultStore(out), workers=min(cores, 2) if workers is None else workers)
+    return run_table(spec.runs(), ResultStore(out), workers=worker_count(workers))
 
 
 def _write(table: Table, *, markdown: Path | None, write: Path | None, block: str) -> None:
@@ -127,34 +117,18 @@ def _write(table: Table, *, markdown: Path | None, write: Path | None, block: st
         rewrite_block(write, block, to_markdown(table, compact=True))
 
 
-def _report(failures: list[Failure], out: Path) -> None:
-    from ..bench import failure_store
-    from ..runtime import ResultStore
-
-    typer.echo(f"metricopt: {len(failures)} runs failed; they are tried again the next time", err=True)
-    for failure in failures:
-        run = failure.run
-        last = failure.traceback.strip().splitlines()[-1]
-        typer.echo(f"  {run.task.name} {run.metric} {run.method} seed {run.seed}: {last}", err=True)
-    typer.echo(f"their tracebacks are in {failure_store(ResultStore(out)).path}", err=True)
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _methods(text: str | None) -> tuple[str, ...] | None:
     """Names of methods; `@family` stands for every method of that family."""
     from ..bench.reference_methods import REFERENCES
     from ..methods import METHODS
 
-    names = _names(text)
-    if names is None:
+    given = names(text)
+    if given is None:
         return None
     families = {name: entry.card.family for name, entry in METHODS.items()}
     families |= {name: entry.card.family for name, entry in REFERENCES.items()}
     chosen: list[str] = []
-    for name in names:
+    for name in given:
         members = [method for method, family in families.items() if family == name[1:]] if name[0] == "@" else [name]
         if not members:
             known = ", ".join(f"@{family}" for family in dict.fromkeys(families.values()))
@@ -169,11 +143,11 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
     >>> _seeds("0-3,7")
     (0, 1, 2, 3, 7)
     """
-    names = _names(text)
-    if names is None:
+    given = names(text)
+    if given is None:
         return None
     found: list[int] = []
-    for name in names:
+    for name in given:
         first, _, last = name.partition("-")
         try:
             found += range(int(first), int(last or first) + 1)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .._errors import ConfigError
+from .bench_work import check_before, names, report_failures, worker_count
 
 if TYPE_CHECKING:
-    from ..bench.anyloss import CellFailure, Study, StudySpec
+    from ..bench import Failure
+    from ..bench.anyloss import Cell, Study, StudySpec
     from ..runtime import ResultStore
 
 
@@ -42,15 +42,15 @@ def anyloss(
     from ..bench.anyloss.print_study import print_study
     from ..runtime import ResultStore
 
-    spec = _chosen(PRESETS[preset](), data=_names(data), networks=_names(network), losses=_names(losses))
-    _check(files=(out, markdown, plot, write), workers=workers)
+    spec = _chosen(PRESETS[preset](), data=names(data), networks=names(network), losses=names(losses))
+    check_before(files=(out, markdown, plot, write), workers=workers)
     store = ResultStore(out if out is not None else Path(f"anyloss-{preset}.jsonl"))
     failures = _run(spec, store, workers) if run else []
     study = make_study(spec, store.rows())
     print_study(study, compact=compact)
     _write(study, markdown=markdown, plot=plot, write=write, block=block)
     if failures:
-        _report(failures, store)
+        report_failures(failures, store, what="cells")
         raise typer.Exit(1)
 
 
@@ -58,31 +58,14 @@ def _chosen(spec: StudySpec, **options: tuple[str, ...] | None) -> StudySpec:
     return replace(spec, **{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _check(*, files: tuple[Path | None, ...], workers: int | None) -> None:
-    """What would fail after an hour of runs fails now."""
-    if workers is not None and workers < 0:
-        raise ConfigError(f"--workers must be 0, which runs in this process, or more; got {workers}")
-    for path in files:
-        if path is None:
-            continue
-        folder = path.absolute().parent
-        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise ConfigError(f"cannot write {path}: give a file in a folder that exists and can be written to")
-
-
-def _run(spec: StudySpec, store: ResultStore, workers: int | None) -> list[CellFailure]:
+def _run(spec: StudySpec, store: ResultStore, workers: int | None) -> list[Failure[Cell]]:
     from ..bench.anyloss import run_study
 
     absent = spec.absent
     if absent:
         typer.echo(f"metricopt: left out, since their files are not here: {', '.join(absent)}", err=True)
     cells = [cell for cell in spec.cells() if cell.data not in absent]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return run_study(cells, store, workers=min(cores, 2) if workers is None else workers)
+    return run_study(cells, store, workers=worker_count(workers))
 
 
 def _write(study: Study, *, markdown: Path | None, plot: Path | None, write: Path | None, block: str) -> None:
@@ -97,14 +80,3 @@ def _write(study: Study, *, markdown: Path | None, plot: Path | None, write: Pat
         write_atomically(plot, rank_plot(study).encode())
     if write is not None:
         rewrite_block(write, block, to_markdown(study, compact=True))
-
-
-def _report(failures: list[CellFailure], store: ResultStore) -> None:
-    from ..bench import failure_store
-
-    typer.echo(f"metricopt: {len(failures)} cells failed; they are tried again the next time", err=True)
-    for failure in failures:
-        cell = failure.cell
-        last = failure.traceback.strip().splitlines()[-1]
-        typer.echo(f"  {cell.data} {cell.network} {cell.loss}: {last}", err=True)
-    typer.echo(f"their tracebacks are in {failure_store(store).path}", err=True)

@@ -35,6 +35,11 @@ class Cell:
     training: Training
 
     @property
+    def title(self) -> str:
+        """What a bar and a message call it."""
+        return f"{self.data} {self.network} {self.loss}"
+
+    @property
     def key(self) -> RunKey:
         """What makes this cell the same cell. All metrics stand in its one row."""
         settings = {

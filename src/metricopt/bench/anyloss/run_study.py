@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
-from ..._checks import at_least
-from ..._errors import JobFailed
-from ...runtime import Executor, ProcessExecutor, ResultStore, SerialExecutor, progress
-from ..run_table import failure_store
+from ...runtime import ResultStore, progress
+from ..kept_rows import Failure, executor, keep, missing
 from .cell import Cell, run_cell
 
 
-@dataclass(frozen=True, kw_only=True)
-class CellFailure:
-    """A cell that raised, and the text of its traceback."""
-
-    cell: Cell
-    traceback: str
-
-
-def run_study(cells: Iterable[Cell], store: ResultStore, *, workers: int, quiet: bool = False) -> list[CellFailure]:
+def run_study(cells: Iterable[Cell], store: ResultStore, *, workers: int, quiet: bool = False) -> list[Failure[Cell]]:
     """Do the cells that `store` does not hold and append each row as soon as it is there.
 
     Stopping at any moment loses the cells in flight and nothing else. A cell that fails is written to the store of
@@ -34,27 +23,12 @@ def run_study(cells: Iterable[Cell], store: ResultStore, *, workers: int, quiet:
     Returns:
         the failures of this call.
     """
-    done = store.digests()
-    todo = [cell for cell in cells if cell.key.digest not in done]
-    failures = []
-    with _executor(workers) as executor, progress(len(todo), "cells", quiet=quiet) as advance:
-        for outcome in executor.map(run_cell, todo):
+    todo = missing(cells, store)
+    failures: list[Failure[Cell]] = []
+    with executor(workers) as pool, progress(len(todo), "cells", quiet=quiet) as advance:
+        for outcome in pool.map(run_cell, todo):
             cell = todo[outcome.index]
-            if outcome.error is None:
-                store.append(cell.key, outcome.result())
-            else:
-                failures.append(_recorded(store, cell, outcome.error))
-            advance(note=f"{cell.data} {cell.network} {cell.loss}")
+            failure = keep(store, cell, outcome)
+            failures += [] if failure is None else [failure]
+            advance(note=cell.title)
     return failures
-
-
-def _executor(workers: int) -> Executor:
-    return ProcessExecutor(at_least("workers", workers, 1), threads=1) if workers else SerialExecutor()
-
-
-def _recorded(store: ResultStore, cell: Cell, error: JobFailed) -> CellFailure:
-    failed = failure_store(store)
-    attempt = sum(row["run"] == cell.key.digest for row in failed.rows())
-    key = replace(cell.key, settings={**cell.key.settings, "attempt": attempt})
-    failed.append(key, {"run": cell.key.digest, "traceback": str(error)})
-    return CellFailure(cell=cell, traceback=str(error))

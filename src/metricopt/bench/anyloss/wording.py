@@ -1,10 +1,10 @@
-"""The study in words and grids of text: the terminal and Markdown show the same."""
+"""The study in words and sheets: the terminal and Markdown show the same."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..sheet import Sheet
 from .contenders import AGAINST, CONTENDERS
 from .losses import LOSSES
 from .measures import MEASURES
@@ -20,17 +20,8 @@ SURE = 0.95
 ENOUGH = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """A titled grid of text."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-def grids(study: Study, *, compact: bool = False) -> list[Grid]:
-    """One grid per network and metric and one per network with every loss; `compact` gives two per network."""
+def sheets(study: Study, *, compact: bool = False) -> list[Sheet]:
+    """One sheet per network and metric and one per network with every loss; `compact` gives two per network."""
     if not compact:
         return [*(_block(block) for block in study.blocks), *(_cross(cross) for cross in study.crosses)]
     found = []
@@ -77,7 +68,7 @@ def notes(study: Study) -> list[str]:
     return [*found, *(f"Measured on {machine}." for machine in study.machines)]
 
 
-def _block(block: Block) -> Grid:
+def _block(block: Block) -> Sheet:
     ranks = block.ranks
     title = f"{METRIC_TITLES[block.metric]}, {TITLES[block.network]}, {len(block.data)} data sets"
     if ranks.critical is not None:
@@ -93,25 +84,30 @@ def _block(block: Block) -> Grid:
         for test in line.against:
             cells += ["", ""] if test is None else [_score(test), _chances(test)]
         rows.append(tuple(cells))
-    return Grid(title=title, header=tuple(header), rows=tuple(rows))
+    return Sheet(title=title, header=tuple(header), groups=(("", tuple(rows)),))
 
 
-def _cross(cross: Cross) -> Grid:
-    return Grid(
+def _cross(cross: Cross) -> Sheet:
+    return Sheet(
         title=f"Every loss by every metric at p = 1/2, {TITLES[cross.network]}, {len(cross.data)} data sets",
         header=("loss", *(METRIC_TITLES[metric] for metric in MEASURES), "time of a step", "time of the training"),
-        rows=tuple(
+        groups=(
             (
-                LOSSES[line.loss].title,
-                *(f"{line.means[metric]:.4f}" for metric in MEASURES),
-                *("" if ratio is None else f"{ratio:.2f} x BCE" for ratio in (line.step_time, line.time)),
-            )
-            for line in cross.lines
+                "",
+                tuple(
+                    (
+                        LOSSES[line.loss].title,
+                        *(f"{line.means[metric]:.4f}" for metric in MEASURES),
+                        *("" if ratio is None else f"{ratio:.2f} x BCE" for ratio in (line.step_time, line.time)),
+                    )
+                    for line in cross.lines
+                ),
+            ),
         ),
     )
 
 
-def _means(blocks: Sequence[Block]) -> Grid:
+def _means(blocks: Sequence[Block]) -> Sheet:
     """Contenders x metrics: the mean, and the mean rank in brackets."""
     names = dict.fromkeys(line.contender for block in blocks for line in block.lines)
     rows = []
@@ -122,25 +118,25 @@ def _means(blocks: Sequence[Block]) -> Grid:
             cells.append(f"{block.lines[position].mean:.3f} ({block.ranks.mean[position]:.1f})")
         rows.append(tuple(cells))
     critical = blocks[0].ranks.critical
-    return Grid(
+    return Sheet(
         title=f"{TITLES[blocks[0].network]}, {len(blocks[0].data)} data sets: mean (mean rank)"
         + ("" if critical is None else f", CD {critical:.2f}"),
         header=("", *(METRIC_TITLES[block.metric] for block in blocks)),
-        rows=tuple(rows),
+        groups=(("", tuple(rows)),),
     )
 
 
-def _duels(blocks: Sequence[Block]) -> Grid:
+def _duels(blocks: Sequence[Block]) -> Sheet:
     """The aimed AnyLoss against BCE, with and without a tuned threshold."""
     rows = []
     for position, base in enumerate(AGAINST):
         tests = [block.line("anyloss").against[position] if _has_both(block) else None for block in blocks]
         cells = ("" if test is None else f"{_score(test)}, P {_chances(test)}" for test in tests)
         rows.append((f"against {CONTENDERS[base].title}", *cells))
-    return Grid(
+    return Sheet(
         title=f"AnyLoss aimed at the metric, {TITLES[blocks[0].network]}: wins-ties-losses, P better / same / worse",
         header=("", *(METRIC_TITLES[block.metric] for block in blocks)),
-        rows=tuple(rows),
+        groups=(("", tuple(rows)),),
     )
 
 

@@ -16,6 +16,7 @@ from ...value import Quality, Trajectories, ValueFunction, quality
 from ..method import Method, MethodCard, Proposal, Trace, best_observed, observe_within_budget
 from .collect import collect, observation_times, observe_runs
 from .config import MetricOptConfig
+from .estimates import ALL_CALLS, estimates
 from .learn import Learned, learn
 from .tune import guided_runs
 
@@ -78,7 +79,7 @@ class MetricOpt(Method):
         if not self.config.from_zero:
             return noise
         phis, _ = problem.observations
-        best = phis[_estimates(value, phis).topk(min(len(phis), max(runs // 2, 1))).indices]
+        best = phis[estimates(value, phis).topk(min(len(phis), max(runs // 2, 1))).indices]
         anchors = torch.cat([problem.start[None], best])
         return anchors[torch.arange(runs) % len(anchors)] + 0.1 * noise
 
@@ -93,8 +94,7 @@ class MetricOpt(Method):
             path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=seed)
             return Proposal(phi=path[-1][0], diagnostics=diagnostics)
         phis, _ = problem.observations
-        estimates = _estimates(learned.value, phis)
-        best = estimates.topk(min(config.top, len(phis)))
+        best = estimates(learned.value, phis).topk(min(config.top, len(phis)))
         phi = phis[best.indices].mean(dim=0)
         if config.loyalty > 0:
             return _loyal(problem, phi, config, seed, diagnostics)
@@ -111,14 +111,10 @@ class MetricOpt(Method):
 def _calls_left(problem: Problem) -> int:
     """Metric calls still to come: what the budget holds, and what fits into its time at the pace so far."""
     meter = problem.meter
-    left = meter.affordable(_ALL)
+    left = meter.affordable(ALL_CALLS)
     if meter.seconds_left is None or not meter.calls:
         return left
     return min(left, int(meter.seconds_left * meter.calls / max(meter.seconds, 1e-9)))
-
-
-#: More calls than anyone has: what is affordable of it is what is left.
-_ALL = 1 << 40
 
 
 @torch.no_grad()
@@ -126,12 +122,6 @@ def _forecast(value: ValueFunction, seen: Trajectories) -> Tensor:
     """`(k, 3)`: what the value function expected of phis before it learned from them, its spread, and what came."""
     phis, utilities = seen.observations
     return torch.stack([value(phis)[0].double(), value.spread(phis).double(), utilities.double()], dim=1)
-
-
-@torch.no_grad()
-def _estimates(value: ValueFunction, phis: Tensor) -> Tensor:
-    estimates: Tensor = value(phis)[0]
-    return estimates
 
 
 def _loyal(

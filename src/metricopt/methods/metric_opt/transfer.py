@@ -14,6 +14,7 @@ from ...problem import Problem
 from ...value import LearnedValue, ValueFunction
 from ..method import Method, MethodCard, Proposal, best_observed, observe_within_budget
 from .config import MetricOptConfig
+from .estimates import ALL_CALLS, estimates
 from .tune import guided_runs
 
 
@@ -38,14 +39,14 @@ class Transfer(Method):
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         problem.spec.check_fingerprint(self.learned.function.fingerprint, "the value function")
-        learned, first = self.learned, problem.affordable(_ALL)
+        learned, first = self.learned, problem.affordable(ALL_CALLS)
         observe_within_budget(problem, problem.start[None])
         for round_ in range(self.most_rounds):
             own = derive_seed(seed, "transfer", round_)
             visited = self._runs(problem, learned.function, own)
             if not first:
                 return self._by_estimate(problem, learned.function, visited)
-            left = problem.affordable(_ALL)
+            left = problem.affordable(ALL_CALLS)
             count = min(max(left // (self.most_rounds - round_), 1), left)
             if not count:
                 break
@@ -68,23 +69,13 @@ class Transfer(Method):
 
     def _by_estimate(self, problem: Problem, value: ValueFunction, visited: Tensor) -> Proposal:
         phis = visited.flatten(0, 1)
-        best = _estimates(value, phis).topk(min(self.config.top, len(phis)))
+        best = estimates(value, phis).topk(min(self.config.top, len(phis)))
         utility = float(best.values.mean().clamp(0.0, 1.0))
         return Proposal(phi=phis[best.indices].mean(dim=0), utility=utility, value=value)
 
 
 def _spread_best(value: ValueFunction, visited: Tensor, count: int) -> Tensor:
     """`(count, d)`: the best estimates, run by run in turn, so that they do not all come from one place."""
-    order = _estimates(value, visited).argsort(dim=1, descending=True)
+    order = estimates(value, visited).argsort(dim=1, descending=True)
     turns = torch.gather(visited, 1, order[..., None].expand_as(visited)).transpose(0, 1).flatten(0, 1)
     return turns[:count]
-
-
-@torch.no_grad()
-def _estimates(value: ValueFunction, phis: Tensor) -> Tensor:
-    estimates: Tensor = value(phis)[0]
-    return estimates
-
-
-#: More calls than anyone has.
-_ALL = 1 << 40
