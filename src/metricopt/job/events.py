@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -64,3 +65,22 @@ class Checked:
 
 Event: TypeAlias = Began | StageBegan | Observed | Checked
 Watcher: TypeAlias = Callable[[Event], None]
+
+
+@contextmanager
+def closed_on_failure(watchers: Sequence[Watcher]) -> Iterator[None]:
+    """Where what is inside fails, `close()` is called of each watcher that has one; then the exception goes on.
+
+    A watcher that cannot be closed is noted on that exception: it must not hide what went wrong first.
+    """
+    try:
+        yield
+    except BaseException as error:
+        for watcher in watchers:
+            close = getattr(watcher, "close", None)
+            try:
+                if callable(close):
+                    close()
+            except Exception as second:  # noqa: BLE001 - what failed first goes on, with this as a note
+                error.add_note(f"closing {type(watcher).__name__} failed, too: {type(second).__name__}: {second}")
+        raise

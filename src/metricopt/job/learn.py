@@ -19,6 +19,7 @@ from .arguments import check_kinds, check_loss, first_scores
 from .examples import gather
 from .request import parts, resolved_device, resolved_loss
 from .same_rows import row_hashes
+from .stages import LEAST_TO_LEARN
 
 
 def learn_value(
@@ -50,6 +51,10 @@ def learn_value(
     out here too, so that the same `val` may be used for the next model; `acceptance=None` learns on all of it.
     `config` is of the MetricOpt run that this is.
 
+    Raises:
+        ConfigError, DataError: an argument cannot work, such as fewer than 60 calls; the message says what would.
+        MetricError: the metric failed.
+
     >>> x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0.6).float()
     >>> learned = learn_value(nn.Linear(3, 1), metric="f1", train=(x, y), val=(x, y), calls=80)
@@ -59,6 +64,11 @@ def learn_value(
     check_kinds(model=model, loss=loss, higher_is_better=higher_is_better, bounds=bounds, reads=reads, calls=calls)
     check_kinds(adapters=adapters, dim=dim, sampler=sampler, batch_size=batch_size, device=device, seed=seed)
     check_kinds(config=config)
+    if calls < LEAST_TO_LEARN:
+        raise ConfigError(
+            f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
+            "better some hundreds"
+        )
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     examples, (seen, _) = gather(train, "train"), parts(val, None if wanted.reads == "model" else acceptance, wanted)
     target = resolved_device(device, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -12,7 +13,7 @@ from torch import nn
 
 from .._types import LossFunction, Reads, Sampler
 from ..methods import Method
-from ..metrics import Budget, as_metric
+from ..metrics import Budget, Metric, as_metric
 from ..problem import Examples
 from ..runtime import Answers, RunFolder, progress
 from ..value import LearnedValue
@@ -22,6 +23,7 @@ from .arguments import check_kinds
 from .code_digest import digest_of_code
 from .events import Watcher
 from .examples import gather
+from .first_look import trained_on
 from .identity import digest, digest_of_examples, digest_of_model
 from .outcome import Outcome
 from .request import check_learned, divided, parts, resolved_device, resolved_loss, resolved_method
@@ -92,6 +94,9 @@ def optimize(
         ConfigError, DataError: an argument cannot work; the message says what would.
         MetricError: the metric failed.
 
+    Warns:
+        UserWarning: val holds the rows of train, or the scores look like probabilities.
+
     >>> x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0.6).float()
     >>> net = nn.Linear(3, 1)
@@ -105,8 +110,8 @@ def optimize(
     check_kinds(device=device, seed=seed, run=run, watch=watch, class_names=class_names, quiet=quiet)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
-    examples = gather(train, "train")
-    seen, unseen = parts(val, acceptance, wanted)
+    examples, whole = gather(train, "train"), gather(val, "val")
+    seen, unseen = parts(whole, acceptance, wanted)
     learned = LearnedValue.load(value) if isinstance(value, str | os.PathLike) else value
     if learned is not None:
         check_learned(learned, wanted, unseen)
@@ -150,6 +155,7 @@ def optimize(
             loss=resolved_loss(loss),
             train=examples,
             val=seen,
+            whole=whole,
             adapters=adapters,
             dim=dim,
             sampler=sampler,
@@ -162,10 +168,21 @@ def optimize(
             settings=settings,
             class_names=class_names,
         )
+        own = unseen if isinstance(unseen, Examples) and not isinstance(acceptance, int | float) else None
+        for doubt in (*_on_trained_rows(examples, whole, own, wanted), *search.look(unseen, own=own is not None)):
+            warnings.warn(doubt, UserWarning, stacklevel=2)
         outcome = search.run(resolved_method(method, learned), unseen, limits=limits, confidence=confidence)
         if run is not None:
             save(outcome, run)
     return outcome
+
+
+def _on_trained_rows(train: Examples, val: Examples, own: Examples | None, metric: Metric) -> list[str]:
+    """What there is to say of rows that the model was trained on and is judged by; `own` is acceptance=, if examples."""
+    if metric.reads == "model":  # it brings its own examples
+        return []
+    parts = {"val": val} if own is None else {"val": val, "acceptance": own}
+    return [doubt for name, part in parts.items() if (doubt := trained_on(train, part, name)) is not None]
 
 
 def _told(choice: object) -> str:

@@ -19,12 +19,13 @@ from ..value import LearnedValue
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_scores
-from .events import Began, Checked, Event, Observed, StageBegan, Watcher
+from .events import Began, Checked, Event, Observed, StageBegan, Watcher, closed_on_failure
+from .first_look import MOST_OF_TRAIN, check_finite, like_probabilities
 from .identity import remembered
 from .outcome import Outcome
 from .request import Limits, Unseen
 from .same_rows import row_hashes
-from .stages import Candidate, MethodLike, best, plan, run_stage
+from .stages import Candidate, MethodLike, best, label_kind, plan, run_stage
 from .telling import Scores, checked_names, tell
 
 
@@ -39,6 +40,7 @@ class Search:
         loss: LossFunction,
         train: Examples,
         val: Examples,
+        whole: Examples,
         adapters: Adapters,
         dim: int,
         sampler: Sampler,
@@ -65,6 +67,7 @@ class Search:
         train, val = (_for(twin, examples, device) for examples in (train, val))
         scores = first_scores(twin, val.inputs[:64])
         check_loss(loss, twin, train)
+        self._whole = whole
         self._class_names = checked_names(class_names, scores)
         self._problem = Problem(
             adapt(twin, adapters, dim=dim, probe=val.inputs[:8]),
@@ -79,6 +82,33 @@ class Search:
             clock=answers.tick,
         )
 
+    def look(self, unseen: Unseen, *, own: bool) -> list[str]:
+        """What is doubtful about the scores of the model as it was given, a sentence each; no metric call.
+
+        Args:
+            unseen: what the acceptance test is made on.
+            own: whether these examples were given as acceptance=, not taken from val.
+
+        Raises:
+            DataError: some scores are NaN or infinite.
+        """
+        problem, train = self._problem, self._problem.train
+
+        def whole() -> Examples:
+            return _for(problem.adapted.model, self._whole, self._device)
+
+        with one_thread() if problem.is_small else nullcontext():
+            found = [problem.outputs(problem.start[None])[0]]
+            check_finite(found[0], problem.val, "val", whole=whole)
+            first = Examples(inputs=train.inputs[:MOST_OF_TRAIN], targets=train.targets[:MOST_OF_TRAIN])
+            check_finite(self._outputs(first, problem.start[None])[0], first, "train")
+            if isinstance(unseen, Examples):
+                unseen = self._ready(unseen)
+                found.append(self._outputs(unseen, problem.start[None])[0])
+                check_finite(found[1], unseen, "acceptance" if own else "val", whole=None if own else whole)
+            doubt = like_probabilities(self._original, found) if label_kind(problem) == "binary" else None
+        return [] if doubt is None else [doubt]
+
     def run(
         self,
         method: MethodLike,
@@ -88,11 +118,13 @@ class Search:
         confidence: float,
     ) -> Outcome:
         """Search, choose on the search part, test on the unseen part."""
-        problem = self._problem
+        with closed_on_failure(self._watchers):
+            return self._run(method, unseen, limits=limits, confidence=confidence)
+
+    def _run(self, method: MethodLike, unseen: Unseen, *, limits: Limits, confidence: float) -> Outcome:
+        problem, metric = self._problem, self._problem.metric
         if isinstance(unseen, Examples):
-            unseen = _for(problem.adapted.model, unseen, self._device)
-            first_scores(problem.adapted, unseen.inputs[:64], "acceptance")
-        metric = problem.metric
+            unseen = self._ready(unseen)
         self._tell(
             Began(
                 total_calls=limits.total.calls,
@@ -205,12 +237,20 @@ class Search:
         if examples is problem.val:
             both = problem.outputs(torch.stack([problem.start, proposal]))
         else:
-            adapted = problem.adapted
-            phis = torch.stack([problem.start, proposal]).to(adapted.phi)
-            with torch.no_grad():
-                blocks = examples.inputs.split(4096)
-                both = torch.cat([adapted.outputs(phis, adapted.head(block)) for block in blocks], dim=1)
+            both = self._outputs(examples, torch.stack([problem.start, proposal]))
         return Scores(before=both[0].cpu(), after=both[1].cpu(), targets=examples.targets.cpu())
+
+    def _ready(self, unseen: Examples) -> Examples:
+        """Examples of the acceptance test, where and as the model takes them."""
+        ready = _for(self._problem.adapted.model, unseen, self._device)
+        first_scores(self._problem.adapted, ready.inputs[:64], "acceptance")
+        return ready
+
+    @torch.no_grad()
+    def _outputs(self, examples: Examples, phis: Tensor) -> Tensor:
+        """Scores `(n, N, ...)` of examples other than those of the search part."""
+        adapted, phis = self._problem.adapted, phis.to(self._problem.adapted.phi)
+        return torch.cat([adapted.outputs(phis, adapted.head(block)) for block in examples.inputs.split(4096)], dim=1)
 
     def _merged(self, phi: Tensor) -> nn.Module:
         """The changed copy, on the device and in the mode of the model that was given."""

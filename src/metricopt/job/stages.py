@@ -20,7 +20,7 @@ from ..problem import Problem
 MethodLike: TypeAlias = Literal["auto"] | str | Method | Sequence[str | Method]
 
 #: Under this many calls a value function has too little to learn from.
-_LEAST_TO_LEARN = 60
+LEAST_TO_LEARN = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def _named(method: str | Method, share: float) -> Plan:
 def _automatic(problem: Problem, calls: int | None) -> list[Plan]:
     stages = []
     if decides_by_shift(problem):
-        share = 0.25 if calls is None or calls >= _LEAST_TO_LEARN else 1.0
+        share = 0.25 if calls is None or calls >= LEAST_TO_LEARN else 1.0
         stages.append(Plan(name="threshold", title="tuned threshold", method=ThresholdTuning(), share=share))
         if share == 1.0:
             return stages
@@ -108,12 +108,12 @@ def decides_by_shift(problem: Problem) -> bool:
     """Whether adding a number to a score is all that it takes to change a label, and phi holds that number."""
     if not any(slot.name.endswith("output_shift.shift") for slot in problem.spec.slots):
         return False
-    return _kind(problem) is not None
+    return label_kind(problem) is not None
 
 
 def _guides(problem: Problem) -> list[LossEntry]:
     """Losses aimed at the metric that take these scores and targets as they are and own no state."""
-    kind = _kind(problem)
+    kind = label_kind(problem)
     if problem.metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
         return []
     return [
@@ -127,7 +127,7 @@ def _guides(problem: Problem) -> list[LossEntry]:
     ]
 
 
-def _kind(problem: Problem) -> str | None:
+def label_kind(problem: Problem) -> str | None:
     """Binary, multiclass or multilabel where the targets are labels of that kind, else None: real numbers, ranks."""
     targets = problem.val.targets
     scores = problem.outputs(problem.start[None])[0]

@@ -1,0 +1,98 @@
+"""What the scores of the model as it was given, and its data, say before the metric is asked for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import DataError
+from ..problem import Examples
+from .same_rows import row_hashes, shared
+
+#: So many examples of train are looked at: they are drawn in mini-batches, and one bad one is met sooner or later.
+MOST_OF_TRAIN = 4096
+#: With fewer scores between 0 and 1 chance may have put them there.
+_ENOUGH_SCORES = 100
+#: Tables of few values hold equal rows by nature; beyond this share the model was trained on what it is judged by.
+_MOST_TRAINED_ON = 0.9
+#: Where fewer of the rows than this are different ones, equal rows say nothing.
+_LEAST_DIFFERENT = 0.5
+
+
+def check_finite(scores: Tensor, examples: Examples, name: str, *, whole: Callable[[], Examples] | None = None) -> None:
+    """Raise DataError where a score is NaN or infinite.
+
+    Args:
+        scores: `(N, ...)`, of the model as it was given.
+        examples: `(N, ...)`, that the scores are of.
+        name: of the argument that they come from.
+        whole: gives all examples of that argument, if `examples` are a part: the message then counts in these.
+
+    >>> rows = Examples(inputs=torch.tensor([[1.0], [torch.nan]]), targets=torch.zeros(2))
+    >>> check_finite(rows.inputs, rows, "val")
+    Traceback (most recent call last):
+    ...
+    metricopt._errors.DataError: ... of 1 of the 2 examples looked at in val are NaN or infinite, the first one at row 1 ...
+    """
+    bad = ~scores.isfinite().reshape(len(scores), -1).all(dim=1)
+    if not bool(bad.any()):
+        return
+    at = bad.nonzero()[:, 0].to(examples.inputs.device)
+    broken = ~examples.inputs[at].isfinite().reshape(len(at), -1).all(dim=1)
+    first = int(at[0])
+    if whole is not None:
+        one = Examples(inputs=examples.inputs[first : first + 1], targets=examples.targets[first : first + 1])
+        found = (row_hashes(whole()) == row_hashes(one)).nonzero()
+        first = int(found[0, 0]) if len(found) else first
+    if bool(broken.any()):
+        why = f"the inputs of {int(broken.sum())} of them hold NaN or infinities; fill them in, or leave these examples out"
+    else:
+        why = (
+            "their inputs are finite, so the model makes them; look at its weights, "
+            "and mask by a large negative number in place of -inf"
+        )
+    raise DataError(
+        f"the model's scores of {len(at)} of the {len(scores)} examples looked at in {name} are NaN or infinite, "
+        f"the first one at row {first} (counted from 0): {why}"
+    )
+
+
+def like_probabilities(model: nn.Module, scores: Sequence[Tensor]) -> str | None:
+    """What to say where the scores of a binary model look as if they had passed a sigmoid, else None.
+
+    A last layer that is linear cannot have made probabilities on purpose.
+
+    Args:
+        model: as it was given.
+        scores: `(N, ...)` each.
+    """
+    flat = torch.cat([one.reshape(-1).cpu() for one in scores])
+    last = [module for module in model.modules() if not list(module.children())][-1:]
+    if len(flat) < _ENOUGH_SCORES or isinstance(last[0], nn.Linear):
+        return None
+    if not bool(((flat >= 0) & (flat <= 1)).all()):
+        return None
+    return (
+        f"all {len(flat):,} scores of val lie between 0 and 1, as if the model ended in a sigmoid. Scores are raw here: "
+        "above 0 means the positive class, so every example counts as positive. If it does end in a sigmoid, give the "
+        "model without it; if not, leave it as it is"
+    )
+
+
+def trained_on(train: Examples, judged: Examples, name: str) -> str | None:
+    """What to say where nearly all rows of `judged`, the argument `name`, are also in `train`; else None.
+
+    >>> rows = Examples(inputs=torch.arange(50.0)[:, None], targets=torch.zeros(50))
+    >>> (trained_on(rows, rows, "val") or "")[:41]
+    '100 % of the rows of val are also in trai'
+    """
+    rows = row_hashes(judged)
+    share = shared(rows, row_hashes(train))
+    if share <= _MOST_TRAINED_ON or len(rows.unique()) < _LEAST_DIFFERENT * len(rows):
+        return None
+    return (
+        f"{100 * share:.0f} % of the rows of {name} are also in train. The metric of rows that the model was trained on "
+        "is too good, and the acceptance test on them says little about new ones; give rows that it was not trained on"
+    )
