@@ -38,7 +38,7 @@ docs: $(ENVIRONMENT)  ## the documentation as a site in build/site; a dead link 
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 
 test: lint types docs installed  ## lint, types, documentation, all tests and doctests against the installed wheel
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --pyargs tests metricopt
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --pyargs tests metricopt
 
 bench: installed  ## every speed benchmark beside its bound; fails where one falls short
 	$(BIN)/python benchmarks/run.py
