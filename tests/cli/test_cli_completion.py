@@ -33,6 +33,7 @@ def proposals(line: str, shell: str = "bash") -> str:
         ("metricopt opt", ["optimize"]),
         ("metricopt optimize people.csv --metric f", ["f1", "f_beta"]),
         ("metricopt optimize people.csv --metric matthews", ["matthews_corrcoef"]),
+        ("metricopt optimize people.csv --metric rm", ["rmse"]),
         ("metricopt optimize people.csv --metric neg_mean_absolute_e", ["neg_mean_absolute_error"]),
         ("metricopt optimize people.csv --method thr", ["threshold"]),
         ("metricopt optimize people.csv --method auto,thr", ["auto,threshold"]),

@@ -10,17 +10,23 @@ from metricopt.bench.reference_methods import REFERENCES
 from metricopt.cli import app
 from metricopt.losses import LOSSES
 from metricopt.methods import METHODS
-from metricopt.metrics import METRICS
+from metricopt.metrics import METRICS, SHORT_NAMES
 
 
 @pytest.mark.parametrize(
-    ("command", "names"), [("metrics", [*METRICS]), ("methods", [*METHODS, *REFERENCES]), ("losses", [*LOSSES])]
+    ("command", "names"),
+    [("metrics", [*METRICS, *SHORT_NAMES]), ("methods", [*METHODS, *REFERENCES]), ("losses", [*LOSSES])],
 )
 def test_every_name_is_listed_whole(command: str, names: list[str]) -> None:
     done = CliRunner().invoke(app, [command])
     assert done.exit_code == 0, done.output
     listed = {line.split()[1] for line in done.output.splitlines() if line.startswith("│ ")}
     assert set(names) <= listed
+
+
+def test_the_listing_says_what_becomes_of_a_negated_error() -> None:
+    done = CliRunner().invoke(app, ["metrics"])
+    assert "One that is named neg_... is shown without its sign, as the error itself: lower is better." in done.output
 
 
 def test_the_version() -> None:

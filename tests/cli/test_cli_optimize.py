@@ -176,6 +176,8 @@ def test_a_failing_command_is_told_with_its_last_words_and_a_status_of_its_own()
     done = invoke("people.csv", *QUICK[:2], "--metric", f"cmd:{metric}", "--minimize", "--calls", "70", "--quiet")
     assert done.exit_code == 4
     assert "no licence found" in done.stderr
+    assert "({file} stands for the path of the NumPy file) ended with status 3" in done.stderr
+    assert not Path("runs").exists()
     assert "Traceback" not in done.stderr
 
 
@@ -201,9 +203,14 @@ def test_a_held_run_folder_has_a_status_of_its_own() -> None:
         (["people.csv", "--target", "income", "--metric", "math:dist"], "pass --maximize or --minimize"),
         (["people.csv", "--target", "income", "--metric", "cmd:nosuch", "--minimize"], "no program 'nosuch'"),
         (["people.csv", "--target", "income", "--metric", "f1", "--bounds", "0", "2"], "leave it out"),
+        (["people.csv", "--target", "pay", "--metric", "maee"], "no metric named 'maee'; did you mean 'mae'?"),
         (
-            ["people.csv", "--target", "pay", "--metric", "r2"],
-            "give it as --bounds LOW HIGH, for example --bounds -1 1",
+            ["people.csv", "--target", "pay", "--metric", "math:dist", "--maximize"],
+            "so its range cannot be told from the data; correct the direction, or state the range with --bounds LOW HIGH",
+        ),
+        (
+            ["people.csv", "--target", "income", "--metric", "cmd:cat a{file}", "--minimize"],
+            "'a{file}' of 'cmd:cat a{file}' would stay as it is",
         ),
         (["people.csv", "--target", "since", "--metric", "f1"], "holds dates"),
         (["people.csv", "--target", "income", "--metric", "f1", "--calls", "3"], "give at least 62"),

@@ -15,12 +15,13 @@ from metricopt._errors import CheckpointError, ConfigError, DataError, MetricErr
 from metricopt.job.table import network as table_network
 from metricopt.job.table.file import read_table
 from metricopt.job.table.job import MODEL, TableResult, optimize_table
+from metricopt.job.table.metric import table_metric
 from metricopt.job.table.parts import part_rows
 from metricopt.job.table.predict import predict_table, write_predictions
 from metricopt.job.table.request import TableRequest, default_folder
 from metricopt.job.table.summary import TableSummary
 from metricopt.job.table.target import settle_target
-from metricopt.tabular import TableModel
+from metricopt.tabular import TableModel, TargetScale
 from people import people
 
 QUICK: dict[str, Any] = {"method": ("threshold",), "calls": 70, "drop": ("pay",)}
@@ -127,6 +128,98 @@ def test_a_regression_is_measured_in_units_of_the_column(table: Path, tmp_path: 
     error = abs(predicted - frame["pay"].to_numpy()[test.numpy()]).mean()
     assert error == pytest.approx(summary.test.after, rel=1e-5)
     assert 3 < summary.test.after < 15
+
+
+COST = """
+def twice(predicted, truth):
+    return 2 * abs(predicted - truth).mean()
+"""
+
+
+@pytest.mark.parametrize("metric", ["mae", "neg_mean_absolute_error", "cost.py:twice"])
+def test_the_range_of_a_metric_of_numbers_comes_from_the_training_rows(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cost.py").write_text(COST)
+    wanted = numbers(table, metric=metric, bounds=None, higher_is_better=False)
+    target = settle_target(read_table(table).frame["pay"], "pay", task="auto", positive=None)
+    parts = part_rows(target, wanted)
+    found = table_metric(wanted, target, parts)
+    values, factor = target.values[parts.train], 2 if ":" in metric else 1
+    typical = factor * float((values - values.mean()).abs().mean())
+    assert found.metric.bounds == pytest.approx((0.0, 2 * typical))
+    assert (found.metric.name, found.metric.higher_is_better) == (metric.rpartition(":")[2], False)
+    assert found.metric(torch.full((3, 1), 1e6), torch.zeros(3)) == found.metric.bounds[1]
+    scale = TargetScale.fit(values)
+    rows = target.values[parts.test]
+    at_the_mean = found.metric(torch.zeros(len(rows), 1), scale.to_standard(rows))
+    assert at_the_mean == pytest.approx(factor * float((rows - values.mean()).abs().mean()), rel=1e-5)
+    assert f" to {2 * typical:.4g}, twice as far" in found.notes[-1]
+    signed = "neg_mean_absolute_error is shown as mean_absolute_error, without its sign: lower is better."
+    assert (signed in found.notes) is (metric == "neg_mean_absolute_error")
+
+
+def test_a_regression_needs_no_range(table: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    stated = optimize_table(numbers(table), run=tmp_path / "stated")
+    result = optimize_table(numbers(table, metric="mae", bounds=None), run=tmp_path / "run", say=said.append)
+    assert result.summary.metric == "mae" and stated.summary.test is not None and result.summary.test is not None
+    assert result.summary.test.before == pytest.approx(stated.summary.test.before)
+    assert tuple(said) == result.summary.notes
+    assert said[-1].startswith("mae goes from 0, a perfect prediction, to ")
+
+
+def test_a_metric_of_numbers_that_minds_a_constant_works_in_a_stated_range(table: Path) -> None:
+    wanted = numbers(table, metric="statistics:correlation", bounds=(-1.0, 1.0), higher_is_better=True)
+    target = settle_target(read_table(table).frame["pay"], "pay", task="auto", positive=None)
+    found = table_metric(wanted, target, part_rows(target, wanted))
+    assert (found.metric.bounds, found.notes, found.first_call) == ((-1.0, 1.0), (), None)
+
+
+RATE = """
+printf x >> '{log}'
+if [ -e '{broken}' ]; then echo no licence >&2; exit 3; fi
+echo 0.5
+"""
+
+
+@pytest.fixture
+def rated(table: Path, tmp_path: Path) -> TableRequest:
+    """A program that notes each call in `calls`, and fails while there is a file `broken`."""
+    (tmp_path / "rate.sh").write_text(RATE.format(log=tmp_path / "calls", broken=tmp_path / "broken"))
+    return request(table, metric=f"cmd:sh {tmp_path / 'rate.sh'} {{file}}", higher_is_better=True)
+
+
+def calls_in(folder: Path) -> int:
+    return len((folder / "calls").read_text())
+
+
+def test_a_program_is_called_once_before_a_network_is_trained(
+    rated: TableRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure leaves no folder; the call is none of the budget, and a run that goes on does not make it again."""
+    run = tmp_path / "run"
+    (tmp_path / "broken").touch()
+    with monkeypatch.context() as patch, pytest.raises(MetricError, match="(?s)attempt 3 of 3.*no licence"):
+        patch.setattr(table_network, "train_table_net", None)
+        optimize_table(rated, run=run)
+    assert calls_in(tmp_path) == 3 and not run.exists()
+    (tmp_path / "broken").unlink()
+    for stopped in ("metricopt.job.table.job.trained_model", "metricopt.job.table.job.optimize"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(stopped, _interrupted)
+            optimize_table(rated, run=run)
+        assert calls_in(tmp_path) == 3 + 1
+    result = optimize_table(rated, run=run)
+    assert calls_in(tmp_path) == 3 + 1 + result.summary.calls + result.summary.test_calls
+    assert result.summary.calls <= 70
+
+
+def test_a_folder_of_another_run_is_refused_before_a_program_is_called(rated: TableRequest, done: TableResult) -> None:
+    with pytest.raises(ConfigError, match="holds another run"):
+        optimize_table(rated, run=done.folder)
+    assert not (Path(rated.metric.split()[1]).parent / "calls").exists()
 
 
 def test_without_test_rows_there_is_no_figure_of_them(table: Path, tmp_path: Path) -> None:
@@ -242,8 +335,29 @@ def test_a_metric_that_fails_half_way_can_be_mended_and_goes_on(table: Path, tmp
         ({"metric": "r2", "bounds": (-1.0, 1.0)}, "rates numbers, but the target 'income' holds classes"),
         ({"target": "pay", "drop": ()}, "rates classes, but the target 'pay' holds"),
         ({"target": "pay", "metric": "roc_auc_ovr"}, "rates classes, but the target 'pay' holds"),
-        ({"target": "pay", "metric": "neg_mean_absolute_error"}, "for example --bounds 0 "),
-        ({"target": "pay", "metric": "r2"}, "for example --bounds -1 1"),
+        ({"metric": "mae", "bounds": (0.0, 1.0)}, "rates numbers, but the target 'income' holds classes"),
+        ({"target": "pay", "metric": "maee"}, "did you mean 'mae'"),
+        ({"target": "pay", "metric": "math:dist"}, "pass --maximize or --minimize"),
+        ({"target": "pay", "metric": "sklearn.metrics:mean_absolute_error"}, "pass --maximize or --minimize"),
+        ({"target": "pay", "metric": "mae", "higher_is_better": True}, "but --maximize was passed"),
+        (
+            {"target": "pay", "metric": "math:dist", "higher_is_better": True},
+            "with --maximize: so its range cannot be told from the data; correct the direction, or state the range with",
+        ),
+        (
+            {"target": "pay", "metric": "numpy:dot", "higher_is_better": True},
+            "on others: so its range cannot be told from the data; state it with --bounds LOW HIGH",
+        ),
+        (
+            {"target": "pay", "metric": "statistics:correlation", "higher_is_better": True},
+            "does not rate the mean as the prediction of every row; state it with --bounds LOW HIGH (",
+        ),
+        ({"target": "pay", "metric": "mae", "reads": "labels"}, "states what it reads"),
+        (
+            {"target": "pay", "metric": "cmd:printf 7", "higher_is_better": True},
+            "returned 7.0, outside its bounds (0.0, 1.0)",
+        ),
+        ({"target": "pay", "metric": "cmd:echo f{file}", "higher_is_better": True}, "write {file} or --data={file}"),
         ({"calls": 3}, "a budget of 3 metric calls is too small"),
         ({"validation": 0.9}, "leave room for training"),
         ({"acceptance": 1.0}, "acceptance must lie between 0 and 1"),

@@ -46,6 +46,13 @@ def test_whatever_a_user_calls_a_metric(thing, given, name, higher):
     assert 0.0 < metric(SCORES, TARGETS) < 1.0
 
 
+def test_a_short_name_of_a_metric_of_numbers():
+    metric = as_metric("medae", bounds=(0, 4))
+    assert (metric.name, metric.higher_is_better, metric(SCORES, TARGETS)) == ("medae", False, 1.0)
+    with pytest.raises(ConfigError, match="'medea'; did you mean 'medae'.* of numbers mae, medae, mse, rmse, mape, r2"):
+        as_metric("medea")
+
+
 def test_a_metric_is_itself_unless_contradicted():
     metric = get_metric("mcr")
     assert as_metric(metric) is metric

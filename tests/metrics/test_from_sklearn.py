@@ -11,7 +11,7 @@ import torch
 
 from metricopt._errors import ConfigError, MetricError
 from metricopt._random import generator
-from metricopt.metrics import from_sklearn
+from metricopt.metrics import SHORT_NAMES, from_sklearn
 
 RANDOM = generator(12, "scikit-learn bridge")
 BINARY = torch.randn(60, generator=RANDOM, dtype=torch.float64), torch.randint(2, (60,), generator=RANDOM)
@@ -124,6 +124,17 @@ def test_regression_scores_the_outputs_as_they_are():
         assert not metric.higher_is_better
     with pytest.raises(ConfigError, match="'r2_score' has no finite range"):
         from_sklearn(sk.r2_score, higher_is_better=True)
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_a_short_name_is_its_scorer_under_another_name(name: str):
+    outputs, targets = torch.tensor([0.5, 2.0, 4.0]), torch.tensor([1.0, 4.0, 5.0])
+    short, long = (from_sklearn(one, bounds=(-9, 9)) for one in (name, SHORT_NAMES[name].scorer))
+    assert short.name == name
+    assert short(outputs, targets) == long(outputs, targets) > 0
+    assert short.higher_is_better == long.higher_is_better == SHORT_NAMES[name].higher_is_better
+    with pytest.raises(ConfigError, match=f"'{name}' has no finite range"):
+        from_sklearn(name)
 
 
 def test_half_precision_and_float_targets_are_fine():

@@ -16,22 +16,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def metrics() -> None:
-    """List the metrics of the library."""
-    from ..metrics import ALIASES, METRICS
+    """List the metrics of the library, and the short names of scikit-learn's metrics of numbers."""
+    from ..metrics import ALIASES, METRICS, SHORT_NAMES
 
     others = {name: [a for a, target in ALIASES.items() if target == name] for name in METRICS}
-    _print(
-        ["name", "what it is", "better", "for", "also called"],
-        (
-            [
-                name,
-                entry.card.title,
-                "higher" if entry.card.higher_is_better else "lower",
-                ", ".join(entry.card.kinds),
-                ", ".join(others[name]),
-            ]
-            for name, entry in METRICS.items()
-        ),
+    rows = [
+        [name, card.title, _better(card.higher_is_better), ", ".join(card.kinds), ", ".join(others[name])]
+        for name, card in ((name, entry.card) for name, entry in METRICS.items())
+    ]
+    rows += [
+        [name, short.title, _better(short.higher_is_better), "numbers", short.scorer if short.scorer != name else ""]
+        for name, short in SHORT_NAMES.items()
+    ]
+    _print(["name", "what it is", "better", "for", "also called"], rows)
+    typer.echo(
+        "All scorers of scikit-learn are metrics too. One that is named neg_... is shown without its sign, as the error "
+        "itself: lower is better."
     )
 
 
@@ -64,6 +64,10 @@ def losses(
             for name, card in ((name, entry.card) for name, entry in LOSSES.items())
         ),
     )
+
+
+def _better(higher: bool) -> str:
+    return "higher" if higher else "lower"
 
 
 def _print(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

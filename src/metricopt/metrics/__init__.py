@@ -8,16 +8,19 @@ from .from_sklearn import from_sklearn
 from .from_torchmetrics import from_torchmetrics
 from .library import ALIASES, METRICS, MetricCard, MetricEntry, get_metric
 from .metric import Metric
+from .short_names import SHORT_NAMES, ShortName
 
 __all__ = [
     "ALIASES",
     "METRICS",
+    "SHORT_NAMES",
     "Budget",
     "Meter",
     "MeterState",
     "Metric",
     "MetricCard",
     "MetricEntry",
+    "ShortName",
     "as_metric",
     "from_command",
     "from_function",

@@ -13,6 +13,7 @@ from .from_sklearn import from_sklearn, is_scorer
 from .from_torchmetrics import from_torchmetrics
 from .library import ALIASES, METRICS, get_metric
 from .metric import Metric
+from .short_names import SHORT_NAMES
 
 
 def as_metric(
@@ -29,7 +30,7 @@ def as_metric(
     |-------------------------------------------------|------------------------------------------------------|
     | `Metric`                                        | itself                                               |
     | name in `METRICS` (or an alias)                 | `get_metric(name)`                                   |
-    | name of a scikit-learn scorer                   | `from_sklearn(name)`                                 |
+    | name of a scikit-learn scorer, or a short one   | `from_sklearn(name)`; the short ones: `SHORT_NAMES`  |
     | `torchmetrics.Metric`, or its class             | `from_torchmetrics`                                  |
     | scorer, or function of `sklearn.metrics`        | `from_sklearn`                                       |
     | other callable                                  | `from_function`; with reads="model" of the model     |
@@ -81,12 +82,12 @@ def _check_known(name: str) -> None:
     from sklearn.metrics import get_scorer_names
 
     scorers = get_scorer_names()
-    if name not in scorers:
-        close = difflib.get_close_matches(name, [*METRICS, *ALIASES, *scorers], n=1)
+    if name not in scorers and name not in SHORT_NAMES:
+        close = difflib.get_close_matches(name, [*METRICS, *ALIASES, *SHORT_NAMES, *scorers], n=1)
         raise ConfigError(
             f"no metric named {name!r}"
             + (f"; did you mean {close[0]!r}? There are: " if close else "; there are: ")
-            + f"{', '.join(METRICS)}, and the scorers of scikit-learn"
+            + f"{', '.join(METRICS)}, of numbers {', '.join(SHORT_NAMES)}, and the scorers of scikit-learn"
         )
 
 

@@ -12,6 +12,7 @@ from .._types import Reads
 from .direction import settled_direction
 from .from_function import name_of
 from .metric import Metric
+from .short_names import scorer_name
 
 Range = tuple[float, float]
 
@@ -55,7 +56,7 @@ def from_sklearn(
     sign goes into the direction, and the raw value is the loss itself.
 
     Args:
-        metric: for example "f1_macro", `make_scorer(fbeta_score, beta=2)`, or `sklearn.metrics.hamming_loss`.
+        metric: for example "f1_macro", "mae" (see `SHORT_NAMES`), `make_scorer(fbeta_score, beta=2)`, or `sklearn.metrics.hamming_loss`.
         higher_is_better: scorers state it; functions do not.
         name: for tables; the scorer's or function's name if None.
         bounds: range of the metric function, before a scorer's sign. (0, 1) for classification, except where
@@ -124,7 +125,7 @@ def _scorer_named(name: str) -> Any:
     known: Registry[str] = Registry("scikit-learn scorer")
     for scorer in get_scorer_names():
         known.add(scorer, scorer)
-    return get_scorer(known[name])
+    return get_scorer(known[scorer_name(name)])
 
 
 def _scorer_of(function: Callable[..., Any], title: str, higher_is_better: bool, reads: Reads | None) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
 from .holdout import folds, holdout
+from .metric_of_numbers import WIDE, metric_of_numbers
 from .net import TableNet
 from .raw_column import is_frame
 from .table_model import TableModel
 from .target_scale import TargetScale
-from .train import Epoch, TableRows, TableTraining, train_table_net
+from .train import Epoch, TableRows, TableTraining, squared_error, train_table_net
 from .weights import class_weights
 
 __all__ = [
+    "WIDE",
     "ClassLabels",
     "Epoch",
     "TableEncoder",
@@ -25,5 +27,7 @@ __all__ = [
     "folds",
     "holdout",
     "is_frame",
+    "metric_of_numbers",
+    "squared_error",
     "train_table_net",
 ]

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from metricopt._errors import ConfigError
 from metricopt.integrations.sklearn import MetricOptRegressor
 from metricopt.integrations.sklearn.regression_metric import regressor_metric
-from metricopt.metrics import Metric
+from metricopt.metrics import SHORT_NAMES, Metric
 from metricopt.tabular import TargetScale
 
 Data = tuple[Any, Any]
@@ -96,6 +96,23 @@ def test_the_range_of_a_metric_comes_from_the_data() -> None:
     assert mae(standard + 1, standard) == pytest.approx(scale.spread, rel=1e-6)
     assert mae(standard + 1e6, standard) == mae.bounds[1]  # what is worse counts as the end of the range
     assert r2(standard * -9, standard) == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_a_short_name_is_the_scorer_that_it_stands_for(name: str) -> None:
+    targets = [1.0, 10.0, 20.0, 50.0]
+    short, _, standard = metric_of(name, targets)
+    long, _, _ = metric_of(SHORT_NAMES[name].scorer, targets)
+    assert short.name == name
+    assert (short.bounds, short.higher_is_better) == (long.bounds, long.higher_is_better)
+    assert short(standard / 2, standard) == long(standard / 2, standard)
+
+
+def test_an_unknown_name_is_told_those_there_are() -> None:
+    with pytest.raises(
+        ConfigError, match="'maee'; did you mean 'mae'. There are: mae, medae, .*neg_mean_squared_error"
+    ):
+        metric_of("maee", [0.0, 1.0])
 
 
 def test_a_range_may_be_stated() -> None:

@@ -112,6 +112,13 @@ def test_where_the_path_goes_and_that_no_shell_reads_the_rest(program: Make, arg
     assert program(source, *arguments)(SCORES, TARGETS) == 1.0
 
 
+@pytest.mark.parametrize(("arguments", "told"), [((), False), (("{file}",), True), (("--data={file}",), True)])
+def test_a_message_says_what_the_word_in_braces_stands_for(program: Make, arguments, told: bool) -> None:
+    with pytest.raises(MetricError, match="ended with status 0 but printed no number") as caught:
+        program("pass", *arguments)(SCORES, TARGETS)
+    assert ("] ({file} stands for the path of the NumPy file) ended" in str(caught.value)) is told
+
+
 def test_working_folder_and_environment(program: Make, tmp_path: Path) -> None:
     source = "import os\nprint(os.environ['ADDED'], os.environ['HOME'] != '')\nprint(len(os.listdir()))"
     folder = tmp_path / "inside"

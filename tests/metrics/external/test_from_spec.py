@@ -93,6 +93,11 @@ def test_bounds_and_reads_reach_the_metric(folder: Path) -> None:
     assert metric_from_spec("neg_log_loss", bounds=(0, 9)).bounds == (0.0, 9.0)
 
 
+def test_a_short_name() -> None:
+    metric = metric_from_spec("mae", bounds=(0, 4))
+    assert (metric.name, metric.higher_is_better, metric(SCORES, TARGETS)) == ("mae", False, 1.75)
+
+
 def test_a_command(folder: Path) -> None:
     (folder / "my rate.py").write_text("import sys\nprint(0.5 if sys.argv[1] == 'a $HOME' else 'no')")
     text = f"cmd:{sys.executable} -I -S 'my rate.py' 'a $HOME' {{file}}"
@@ -138,7 +143,7 @@ def test_a_direction_is_never_guessed(folder: Path, text: str) -> None:
         ("f_beta(beta=two)", {}, "must look like name=number, got 'beta=two'"),
         ("f_beta(alpha=2)", {}, r"got unknown \['alpha'\]"),
         ("recall_at_k", {}, r"missing \['k'\]"),
-        ("neg_log_loss", {}, "no finite range; pass bounds="),
+        ("neg_log_loss", {}, "no finite range; pass --bounds LOW HIGH"),
         ("raet.py:share_wrong", {}, "no file 'raet.py'.*did you mean 'rate.py'"),
         ("zzz.py:share_wrong", {}, "no file 'zzz.py'.*correct the path"),
         ("none/rate.py:share_wrong", {}, "there is no folder 'none'"),
@@ -157,6 +162,9 @@ def test_a_direction_is_never_guessed(folder: Path, text: str) -> None:
         ("cmd:rate 'a", {}, "cannot be split into words: No closing quotation"),
         ("cmd:no-such-program-here x", {}, "no program 'no-such-program-here' that can be run"),
         ("cmd:python3", {"reads": "model"}, "cannot read the model"),
+        ("cmd:python3 --data:{file}", {}, "'--data:{file}' of .* would stay as it is: it stands for the path"),
+        ("cmd:python3 {file} 'a {file}'", {}, "in 'a {file}' of .*write {file} or --data={file}"),
+        ("maee", {}, "did you mean 'mae'"),
         ("http://localhost/", {"reads": "model"}, "cannot read the model"),
         ("ftp://example.org/a", {}, "must begin with http:// or https://"),
         ("http://", {}, "must begin with http:// or https:// and a host"),

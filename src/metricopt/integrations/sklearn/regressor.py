@@ -11,13 +11,12 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..._errors import ConfigError
-from ...tabular import TargetScale
+from ...tabular import TargetScale, squared_error
 from .checked_input import checked_table, checked_targets, counting_rows
 from .division import divide
 from .fit_settings import FitSettings
 from .network_fit import TableTask, fit_network
 from .regression_metric import regressor_metric
-from .tuning import squared_error
 
 
 class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -28,8 +27,9 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     see. `score` is R^2, as in all regressors of scikit-learn.
 
     Args:
-        metric: the name of a scikit-learn scorer, a scorer, a metric function, or a callable of predictions and
-            targets in the units of `y`.
+        metric: "mae", "medae", "mse", "rmse", "mape", "r2", the name of a scikit-learn scorer, a scorer, a metric
+            function, or a callable of predictions and targets in the units of `y`. An error is shown as itself, also
+            where its scorer is named `neg_...`: lower is better.
         bounds: the range of the metric. By default it is taken from the data: from the value of a perfect prediction
             to one that is twice as far from it as that of predicting the mean; what is worse counts as the latter.
         cv, calls, method, higher_is_better, hidden, dropout, epochs, batch_size, learning_rate, weight_decay,

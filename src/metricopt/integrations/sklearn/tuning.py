@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..._types import LossFunction
 from ...job import Outcome, optimize
@@ -39,8 +39,3 @@ def tune_network(
         class_names=class_names,
         quiet=not settings.verbose,
     )
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared difference of outputs `(N, 1)` and targets `(N,)`."""
-    return (outputs.reshape(-1) - targets.to(outputs.dtype)).square().mean()

@@ -13,6 +13,7 @@ from ..._errors import ConfigError
 from ..._types import Reads
 from ...metrics import ALIASES, METRICS, Metric, as_metric, from_sklearn
 from ...metrics.from_sklearn import is_scorer
+from ...metrics.short_names import scorer_name
 
 
 def classifier_metric(
@@ -69,7 +70,7 @@ def refuse_model(metric: Metric) -> None:
 def scorer_named(name: str) -> Any:
     from sklearn.metrics import get_scorer
 
-    return get_scorer(name)
+    return get_scorer(scorer_name(name))
 
 
 @final

@@ -14,14 +14,14 @@ from ...metrics import Metric
 from ...problem import Examples
 from ...report import Story, write
 from ...runtime import Answers, RunFolder, progress, read_identity, write_atomically
-from ...tabular import TableModel, TargetScale
+from ...tabular import TableModel, squared_error
 from ..acceptance import paired_test, planned_resamples
 from ..identity import remembered
 from ..one_call import optimize
 from ..outcome import Outcome
 from .file import TableFile, find_column, read_table
-from .metric import in_units, table_metric
-from .network import examples, scores_of, squared_error, trained_model, turned
+from .metric import table_metric
+from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
 from .summary import Figures, TableSummary, is_finished
@@ -98,11 +98,17 @@ def optimize_table(
     if is_finished(folder) and read_identity(folder) == identity:
         return TableResult(folder=folder, summary=TableSummary.load(folder), again=True)
     frame, target, notes = _settled(request, file)
-    metric, parts = table_metric(request, target), part_rows(target, request)
-    for note in (*notes, target.told(), parts.told()):
+    parts = part_rows(target, request)
+    wanted = table_metric(request, target, parts)
+    notes = (*notes, target.told(), parts.told(), *wanted.notes)
+    for note in notes:
         say(note)
+    if wanted.first_call is not None and _is_free(folder):  # a metric that fails leaves no folder
+        wanted.first_call.make()
     with RunFolder(folder, identity) as held:
         begun(folder)
+        if wanted.first_call is not None:
+            wanted.first_call.keep(held.answers)
         model = trained_model(folder / TRAINED, frame, target, parts, seed=request.seed, quiet=quiet)
         job = _Job(
             request=request,
@@ -112,7 +118,7 @@ def optimize_table(
             notes=notes,
             model=model,
             network=turned(model.network, target),
-            metric=in_units(metric, model.target) if isinstance(model.target, TargetScale) else metric,
+            metric=wanted.metric,
         )
         outcome = _searched(job, folder / SEARCH, quiet=quiet)
         summary = _summary(job, outcome, *_tested(job, outcome, held.answers, quiet=quiet))
@@ -126,7 +132,7 @@ def _free_folder(request: TableRequest, identity: Mapping[str, Any]) -> Path:
     number = 1
     while True:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if _is_free(folder):
             return folder
         try:
             if read_identity(folder) == identity:
@@ -134,6 +140,10 @@ def _free_folder(request: TableRequest, identity: Mapping[str, Any]) -> Path:
         except CheckpointError:  # something else; it stays as it is
             pass
         number += 1
+
+
+def _is_free(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[str, ...]]:
@@ -213,7 +223,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         calls=outcome.calls,
         test_calls=test_calls,
         seconds=outcome.seconds,
-        notes=(*job.notes, job.target.told(), job.parts.told()),
+        notes=job.notes,
     )
 
 

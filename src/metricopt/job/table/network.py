@@ -33,11 +33,10 @@ def trained_model(path: Path, frame: Any, target: Target, parts: TableParts, *, 
     if path.exists():
         return TableModel.load(path)
     encoder = TableEncoder.fit(frame.iloc[parts.train.numpy()])
-    meaning = target.labels if target.labels is not None else TargetScale.fit(target.values[parts.train])
     classes = 1 if target.labels is None else len(target.labels)
     shape = TableNet(features=encoder.width, outputs=classes if classes > 2 else 1)
     network = shape.build(generator(seed, "table net", "weights"))
-    model = TableModel(encoder=encoder, shape=shape, network=network, target=meaning)
+    model = TableModel(encoder=encoder, shape=shape, network=network, target=target.meaning(parts.train))
     train, stop = (examples(model, frame, target, rows) for rows in (parts.train, parts.stop))
     recipe = TableTraining()
     with progress(recipe.epochs, "training", quiet=quiet) as advance:
@@ -78,11 +77,6 @@ def scores_of(network: nn.Module, inputs: Tensor) -> Tensor:
     """Raw scores of encoded rows, in evaluation mode."""
     with torch.no_grad():
         return torch.cat([network(block) for block in inputs.split(_BLOCK)])
-
-
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared difference of outputs `(N, 1)` and targets `(N,)`."""
-    return (outputs.reshape(-1) - targets.to(outputs.dtype)).square().mean()
 
 
 def _rows(part: Examples) -> TableRows:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..._errors import ConfigError, DataError
-from ...tabular import ClassLabels
+from ...tabular import ClassLabels, TargetScale
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -62,6 +62,10 @@ class Target:
         """The class that counts as positive where there are two."""
         names = self.class_names
         return names[1] if names is not None and len(names) == 2 else None
+
+    def meaning(self, rows: Tensor) -> ClassLabels | TargetScale:
+        """What the outputs of a network mean that is trained on `rows`."""
+        return self.labels if self.labels is not None else TargetScale.fit(self.values[rows])
 
     def told(self) -> str:
         """One sentence."""

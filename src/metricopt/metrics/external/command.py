@@ -57,7 +57,8 @@ class Command:
     @property
     def _shown(self) -> str:
         text = repr(list(self.command))
-        return f"command {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}"
+        told = f" ({FILE} stands for the path of the NumPy file)" if any(map(_takes_path, self.command)) else ""
+        return f"command {text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...'}{told}"
 
     def _once(self, arrays: Arrays) -> float:
         # A file of its own for each attempt: one that died half-way may have changed what it was given.
@@ -158,8 +159,21 @@ def with_file(command: Sequence[str], path: str) -> list[str]:
     >>> with_file(["rate", "--data={file}", "{file}"], "/tmp/a.npz"), with_file(["rate"], "/tmp/a.npz")
     (['rate', '--data=/tmp/a.npz', '/tmp/a.npz'], ['rate', '/tmp/a.npz'])
     """
-    placed = [a.removesuffix(FILE) + path if a == FILE or a.endswith("=" + FILE) else a for a in command]
-    return placed if placed != list(command) else [*placed, path]
+    placed = [a.removesuffix(FILE) + path if _takes_path(a) else a for a in command]
+    return placed if any(map(_takes_path, command)) else [*placed, path]
+
+
+def unfilled(command: Sequence[str]) -> list[str]:
+    """The arguments that hold a `{file}` which no path replaces.
+
+    >>> unfilled(["rate", "{file}", "--data={file}", "--data:{file}"])
+    ['--data:{file}']
+    """
+    return [a for a in command if FILE in a and not _takes_path(a)]
+
+
+def _takes_path(argument: str) -> bool:
+    return argument == FILE or argument.endswith("=" + FILE)
 
 
 def _checked_command(command: object) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from ..as_metric import as_metric
 from ..from_function import from_function
 from ..library import ALIASES, METRICS, get_metric
 from ..metric import Metric
-from .command import from_command
+from .command import FILE, from_command, unfilled
 from .endpoint import from_url
 from .named_object import object_from_file, object_from_module
 from .payload import check_sent
@@ -40,7 +40,7 @@ def metric_from_spec(
     | text                          | becomes                                                                           |
     |-------------------------------|-----------------------------------------------------------------------------------|
     | `f1`, `recall_at_k(k=5)`      | the metric of the library, or of an alias, with its options                       |
-    | `neg_log_loss`                | the scorer of scikit-learn                                                        |
+    | `neg_log_loss`, `mae`         | the scorer of scikit-learn, or the one that a short name stands for               |
     | `path/to/file.py:function`    | that function; it gets NumPy arrays `(scores, targets)` and returns one number    |
     | `package.module:function`     | the same from an importable module                                                |
     | `cmd:program argument ...`    | `from_command` of the words; quotes group them as in a shell, but none is started |
@@ -90,6 +90,11 @@ def _command(text: str, higher_is_better: bool | None, given: dict[str, Any]) ->
             f"no program {words[0]!r} that can be run, as {text!r} asks for; give its path, or see that its file is "
             "executable"
         )
+    for word in unfilled(words):
+        raise ConfigError(
+            f"{FILE} in {word!r} of {text!r} would stay as it is: it stands for the path of the NumPy file only where it "
+            f"is a word of its own or follows '='; write {FILE} or --data={FILE}"
+        )
     name = " ".join(words)
     shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 3] + "..."
     check_sent(shown, given.get("reads", "scores"))
@@ -129,8 +134,17 @@ def _known(thing: Any, higher_is_better: bool | None, given: dict[str, Any]) -> 
     try:
         return as_metric(thing, higher_is_better=higher_is_better, **given)
     except ConfigError as error:
-        text = str(error).replace("higher_is_better=True", "--maximize").replace("higher_is_better=False", "--minimize")
-        raise ConfigError(text) from error.__cause__
+        raise ConfigError(in_options(str(error))) from error.__cause__
+
+
+def in_options(text: str) -> str:
+    """What an error says to do in Python, in the words of the command line.
+
+    >>> in_options("pass higher_is_better=True, and bounds=(low, high)")
+    'pass --maximize, and --bounds LOW HIGH'
+    """
+    text = text.replace("higher_is_better=True", "--maximize").replace("higher_is_better=False", "--minimize")
+    return text.replace("bounds=(low, high)", "--bounds LOW HIGH")
 
 
 def _with_options(text: str) -> Metric:
