@@ -86,8 +86,9 @@ def test_a_run_that_breaks_off_has_failed_and_keeps_its_numbers(
         if isinstance(event, Observed) and event.call == 5:
             raise RuntimeError("enough")
 
-    with pytest.raises(RuntimeError, match="enough"), MLflowSink(tracking_uri=uri) as sink:
-        optimise([sink, stop])
+    sink = MLflowSink(tracking_uri=uri)
+    with pytest.raises(RuntimeError, match="enough"):
+        optimise([sink, stop])  # optimize closes it: nobody else does, and the sink is still held here
     (run,) = runs(client)
     assert run.info.status == "FAILED"
     assert len(history(client, run, "metricopt/threshold/value")) == 5

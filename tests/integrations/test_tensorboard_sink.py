@@ -77,8 +77,9 @@ def test_a_run_that_breaks_off_is_closed_and_readable(tmp_path: Path, optimise: 
         if isinstance(event, Observed) and event.call == 5:
             raise RuntimeError("enough")
 
-    with pytest.raises(RuntimeError, match="enough"), TensorBoardSink(tmp_path) as sink:
-        optimise([sink, stop])
+    sink = TensorBoardSink(tmp_path)
+    with pytest.raises(RuntimeError, match="enough"):
+        optimise([sink, stop])  # optimize closes it: nobody else does, and the sink is still held here
     events = read(tmp_path)
     assert len(events.Scalars("metricopt/threshold/value")) == 5
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")

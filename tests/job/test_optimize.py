@@ -285,8 +285,8 @@ def test_regression_with_a_loss_and_a_metric_of_its_own(case: Case) -> None:
         higher_is_better=False,
         bounds=(0.0, 10.0),
         loss=lambda s, t: (s - t).square().mean(),
-        train=(x, y),
-        val=(x, y),
+        train=(x[:200], y[:200]),
+        val=(x[200:], y[200:]),
         budget=400,
     )
     assert [one.name for one in outcome.candidates] == ["metricopt"]  # there is no label to shift

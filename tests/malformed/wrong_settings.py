@@ -215,10 +215,10 @@ def called(seed: int) -> object:
     """One call, chosen by `seed`; what comes back if nothing is wrong with it after all."""
     draw = random.Random(seed)
     x, y = _data()
-    arguments: dict[str, Any] = {"model": _network(), "metric": "f1", "train": (x, y), "val": (x, y)}
+    arguments: dict[str, Any] = {"model": _network(), "metric": "f1", "train": (x[:20], y[:20]), "val": (x[20:], y[20:])}
     learning = draw.random() < 0.1
     if learning:
-        arguments["calls"] = 20
+        arguments["calls"] = 60
     else:
         arguments |= {"method": "threshold", "budget": 64, "quiet": True}
     special = _special()

@@ -43,8 +43,8 @@ class Log(ABC):
 class Sink(ABC):
     """A watcher that opens a log at `Began`, writes every event to it, and closes it at `Checked`.
 
-    Where the run breaks off before, the log is closed by `with sink:`, by `close`, or at the latest when the sink is
-    no longer used or Python ends. A sink may watch several runs, one after the other; each gets a log of its own.
+    Where the run breaks off before, `optimize` closes the log; so do `with sink:`, `close`, and at the latest the end
+    of the sink or of Python. A sink may watch several runs, one after the other; each gets a log of its own.
     """
 
     def __init__(self) -> None:
