@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -62,6 +64,21 @@ def test_json_is_one_object_and_nothing_else() -> None:
     assert found["accepted"] is (found["acceptance"]["interval"][0] > 0)
     assert Path(found["report"]).is_file()
     assert Path(found["model"]).is_file()
+
+
+def test_the_regression_of_the_documentation_works_as_printed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
+    section = page.partition("## Numbers to predict")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)
+    Path("example.py").write_text("\n".join(block for kind, block in blocks if kind == "python"))
+    runpy.run_path("example.py")
+    (printed,) = (block.splitlines() for kind, block in blocks if not kind)
+    quick = ["--method", "random_search", "--calls", "70"]  # behind those of the page; the figures are left to it
+    for block in (block for kind, block in blocks if kind == "sh"):
+        done = invoke(*shlex.split(block)[2:], *quick)
+        assert done.exit_code == 0, done.output
+        if "--metric mae" in block:  # what is said before the table of figures depends on the data alone
+            assert [*done.stderr.splitlines(), done.stdout.splitlines()[0].rstrip()] == printed[:4]
 
 
 def test_quiet_prints_the_result_alone() -> None:
