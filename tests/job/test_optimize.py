@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
 
-from job_case import Case
+from job_case import QUICK, Case
 from metricopt import Budget, InputBias, OutputShift, load, optimize
 from metricopt._errors import CheckpointError, ConfigError, DataError, MetricError
 from metricopt.job import Began, Checked, Observed, StageBegan
+from metricopt.methods import MetricOpt
 from metricopt.metrics import from_function, from_model_function, get_metric
 
 
@@ -81,6 +83,7 @@ def test_a_gain_that_could_be_chance_is_refused(case: Case) -> None:
     assert outcome.model is case.model
     assert outcome.interval is not None
     assert outcome.interval[0] <= 0
+    assert f"{outcome.after:.4f} (refused), gain" in str(outcome)
 
 
 @pytest.mark.parametrize("budget", [62, 100, 333])
@@ -251,6 +254,19 @@ def test_a_watcher_that_raises_stops_the_run(case: Case) -> None:
 
     with pytest.raises(RuntimeError, match="enough"):
         case.optimized(watch=[stop])
+
+
+def test_the_report_says_what_each_run_is(case: Case) -> None:
+    outcome = case.optimized(method=MetricOpt(config=QUICK), budget=200)
+    names = [run.label for run in outcome.story.runs]
+    assert names[0] == "loss run from the trained model"
+    assert len(set(names)) == len(names) > 1
+    assert all(re.fullmatch(r"guided run \d+|loss run \d+ from a random start", name) for name in names[1:])
+    trace = outcome.candidates[0].result.trace
+    assert trace is not None
+    guided = [int(name.split()[-1]) for name in names if name.startswith("guided")]
+    assert guided
+    assert max(guided) == trace.trajectories.runs - trace.loss_runs
 
 
 def test_several_classes_and_their_names(case: Case) -> None:

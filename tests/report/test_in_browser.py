@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from metricopt.report import Story, write
-from report.stories import STORIES, binary, hostile, seven_classes
+from report.stories import STORIES, binary, hostile, rejected, seven_classes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -164,6 +165,23 @@ def _check_toggle(button: Locator, shown: bool) -> None:
     )
     assert pressed == str(shown).lower()
     assert set(seen) == {shown}
+
+
+def test_a_small_picture_that_is_alone_does_not_grow(browser: Browser, tmp_path: Path) -> None:
+    story = rejected()
+    assert story.confusion is not None
+    same = replace(story, confusion=replace(story.confusion, after=story.confusion.before))  # no picture beside it
+    with opened(browser, same, tmp_path) as page:
+        assert page.locator("#classes").count() == 0
+        assert page.locator("#confusion .wide svg").evaluate("each => each.getBoundingClientRect().width") <= 520
+
+
+def test_the_key_of_the_diagonal_lies_outside_of_the_dots(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, binary(), tmp_path) as page:
+        key = page.locator("#predictions .wide text", has_text="predicted = observed").bounding_box()
+        tops = [dot.bounding_box() for dot in page.locator("#predictions .wide circle").all()]
+        assert key is not None
+        assert all(box is not None and box["y"] > key["y"] + key["height"] for box in tops)
 
 
 def test_the_theme_button_wins_over_the_system(browser: Browser, tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ def test_a_metric_that_is_better_when_lower_falls_and_is_better() -> None:
     assert "survey cost per plot falls from 23.4 to 18.3" in text
     assert "5.1 better . With 99 % confidence between 4.5 and 5.7 better." in text
     assert "survey cost per plot (lower is better), best so far" in text
+    assert "an early fall means that few calls are enough" in text
+    assert "an early rise means that few calls are enough" in _text(render(binary()))
     assert "CMA-ES 17.9 400 1 min 11 s to the acceptance test" in text
 
 
@@ -104,10 +106,11 @@ def test_what_was_rejected_says_that_the_original_comes_back_and_why() -> None:
     assert "Original model kept" in text
     assert "No gain in balanced_accuracy could be shown: the original model comes back" in text
     assert "on 114 rows this gain cannot be told from luck" in text
-    assert "best candidate 0.968" in text
+    assert "proposed (refused) 0.968" in text
     assert "between 0.011 worse and 0.020 better" in text
     assert "after:" not in text
-    assert "candidate: share of the class in %" in text
+    assert "proposed (refused): share of the class in %" in text
+    assert "candidate" not in text
 
 
 def test_what_was_not_verified_says_so() -> None:
@@ -140,9 +143,15 @@ def test_a_search_that_found_nothing_shows_one_number() -> None:
     text = _text(page)
     assert "No better accuracy was found: the original model comes back" in text
     assert "as it was 0.800 accuracy, higher is better" in text
-    assert "interval" not in text.replace("metricopt", "")
+    assert "interval" not in text.partition("The search part")[0].replace("metricopt", "")  # below stands what it is
     assert 'id="interval"' not in page
     assert "What changed for which class: not one answer changed." in text
+
+
+def test_both_confusions_say_what_rows_and_columns_are() -> None:
+    page = render(binary())
+    picture = page[page.index('id="confusion"') :].partition("<svg")[2].partition("</svg>")[0]
+    assert (picture.count(">prediction →<"), picture.count(">truth ↓<")) == (2, 1)
 
 
 def test_pictures_without_data_are_left_out_with_a_reason() -> None:

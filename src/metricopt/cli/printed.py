@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import typer
+
+#: What `after` of a part is of: the change that was accepted, the one that was refused, or the model as it was.
+AfterIs = Literal["accepted", "refused", "unchanged"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,7 @@ class Part:
         name: what the part is called; rows: how many examples, None where that is not known.
         before, after: the metric, as it is.
         low, high: of the gain, positive is better; None where nothing was tested.
+        accepted: whether the model was changed.
     """
 
     name: str
@@ -26,6 +30,14 @@ class Part:
     after: float
     low: float | None
     high: float | None
+    accepted: bool
+
+    @property
+    def after_is(self) -> AfterIs:
+        """A refused change is rated where it was tested; elsewhere the model is rated that came back."""
+        if self.accepted:
+            return "accepted"
+        return "unchanged" if self.before == self.after and not self.low and not self.high else "refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +109,7 @@ def figures_of(part: Part | None, higher_is_better: bool) -> dict[str, Any] | No
         "rows": part.rows,
         "before": part.before,
         "after": part.after,
+        "after_is": part.after_is,
         "gain": _gain(part, higher_is_better),
         "interval": None if part.low is None else [part.low, part.high],
     }
@@ -104,6 +117,7 @@ def figures_of(part: Part | None, higher_is_better: bool) -> dict[str, Any] | No
 
 def _cells(part: Part, result: Printed) -> Sequence[str]:
     name = part.name if part.rows is None else f"{part.name}, {part.rows:,} rows"
+    name += _MARKS[part.after_is]
     if part.low is None or part.high is None:
         interval = "not tested"
     elif not result.accepted and part.low == part.high == 0.0:
@@ -112,6 +126,10 @@ def _cells(part: Part, result: Printed) -> Sequence[str]:
         interval = f"{part.low:+.4g} to {part.high:+.4g}"
     gain = _gain(part, result.higher_is_better)
     return name, f"{part.before:.4g}", f"{part.after:.4g}", f"{gain:+.4g}" if gain else "0", interval
+
+
+#: Behind the name of a row: in one table "after" may be of a refused change and of the model that came back.
+_MARKS: dict[AfterIs, str] = {"accepted": "", "refused": " (refused change)", "unchanged": " (model as it was)"}
 
 
 def _gain(part: Part, higher_is_better: bool) -> float:

@@ -19,7 +19,15 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
     page = report or folder / "report.html"
     low, high = outcome.interval or (None, None)
     name = "acceptance" if outcome.interval else "search, which flatters"
-    part = Part(name=name, rows=None, before=outcome.before, after=outcome.after, low=low, high=high)
+    part = Part(
+        name=name,
+        rows=None,
+        before=outcome.before,
+        after=outcome.after,
+        low=low,
+        high=high,
+        accepted=outcome.accepted,
+    )
     proposal = next((stage.title for stage in outcome.story.stages if stage.chosen), None)
     best = "higher" if outcome.higher_is_better else "lower"
     return Printed(

@@ -20,8 +20,8 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     """
     summary, folder = result.summary, result.folder
     page = report or folder / REPORT
-    acceptance = _part("acceptance", summary.acceptance)
-    test = None if summary.test is None else _part("test", summary.test)
+    acceptance = _part("acceptance", summary, summary.acceptance)
+    test = None if summary.test is None else _part("test", summary, summary.test)
     best = "higher" if summary.higher_is_better else "lower"
     of = f"{summary.target!r}" if summary.positive is None else f"{summary.target!r} = {summary.positive!r}"
     asked = f"{summary.calls} metric calls" + (f" and {summary.test_calls} on the test rows" if summary.test else "")
@@ -46,8 +46,8 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     )
 
 
-def _part(name: str, figures: Figures) -> Part:
-    return Part(name=name, **asdict(figures))
+def _part(name: str, summary: TableSummary, figures: Figures) -> Part:
+    return Part(name=name, accepted=summary.accepted, **asdict(figures))
 
 
 def _plain(summary: TableSummary, folder: Path, page: Path, acceptance: Part, test: Part | None) -> dict[str, object]:

@@ -23,7 +23,8 @@ class Outcome:
         architecture: the model; read it as `.model`. None where a saved outcome was loaded without one.
         accepted: whether `.model` is a changed one. If not, it is the very model that was given.
         reason: why, in one sentence.
-        before, after: the metric of the given and of the proposed model, on examples that the search never saw.
+        before, after: the metric of the given and of the proposed model, on examples that the search never saw; where
+            the proposal was refused, `.model` is still worth `before`.
         interval: (low, high) of the gain, positive is better, in units of the metric; None where nothing was tested.
         confidence: of the interval.
         calls, seconds: spent in all; calls include those of the acceptance test.
@@ -65,6 +66,8 @@ class Outcome:
         """Two lines for a terminal."""
         sign = "accepted" if self.accepted else "not accepted"
         figures = f"{self.metric}: {self.before:.4f} -> {self.after:.4f}"
+        if not self.accepted and self.after != self.before:
+            figures += " (refused)"
         if self.interval is not None:
             figures += f", gain {self.interval[0]:+.4f} to {self.interval[1]:+.4f} ({100 * self.confidence:g} %)"
         return f"{figures}; {sign}\n{self.reason} {self.calls} metric calls, {self.seconds:.1f} s."

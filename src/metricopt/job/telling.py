@@ -14,7 +14,7 @@ from ..methods import Result, Trace
 from ..metrics import Metric
 from ..problem import Problem
 from ..report import Confusion, Histogram, Point, Prediction, Run, Stage, Story
-from ..value import Trajectories, ValueFunction, interpolate
+from ..value import ValueFunction, interpolate
 from .acceptance import Verdict
 from .stages import Candidate
 
@@ -67,7 +67,7 @@ def tell(
         seconds=seconds,
         facts=dict(facts),
         stages=tuple(_stage(one, metric, one is chosen) for one in candidates),
-        runs=_runs(problem, teller.trace.trajectories) if teller and teller.trace else (),
+        runs=_runs(problem, teller.trace) if teller and teller.trace else (),
         predictions=_predictions(metric, teller.trace) if teller and teller.trace else (),
         embedding=_embedding(metric, teller) if teller else (),
         confusion=_confusion(scores, class_names) if scores else None,
@@ -88,8 +88,9 @@ def _stage(candidate: Candidate, metric: Metric, chosen: bool) -> Stage:
     )
 
 
-def _runs(problem: Problem, trajectories: Trajectories) -> tuple[Run, ...]:
-    """The run from phi = 0, and the runs that were observed most, the last ones first: they were guided."""
+def _runs(problem: Problem, trace: Trace) -> tuple[Run, ...]:
+    """The run from phi = 0, and the runs that were observed, the last ones first: they were guided."""
+    trajectories = trace.trajectories
     seen = trajectories.observed.sum(dim=1)
     order = sorted(range(trajectories.runs), key=lambda run: (int(seen[run]) > 0, run), reverse=True)
     from_zero = [run for run in range(trajectories.runs) if bool((trajectories.phis[run, 0] == 0).all())][:1]
@@ -111,10 +112,21 @@ def _runs(problem: Problem, trajectories: Trajectories) -> tuple[Run, ...]:
                 (steps[t], problem.metric.raw(float(chosen.utilities[i, t])))
                 for t in chosen.observed[i].nonzero()[:, 0].tolist()
             ),
-            label="loss alone, from the trained model" if picked[i] in from_zero else f"run {picked[i] + 1}",
+            label="loss run from the trained model"
+            if picked[i] in from_zero
+            else _run_name(picked[i], trace.loss_runs),
         )
         for i in range(len(picked))
     )
+
+
+def _run_name(run: int, loss_runs: int) -> str:
+    """What a reader calls a run that does not begin at phi = 0.
+
+    >>> _run_name(4, 40), _run_name(47, 40)
+    ('loss run 5 from a random start', 'guided run 8')
+    """
+    return f"loss run {run + 1} from a random start" if run < loss_runs else f"guided run {run - loss_runs + 1}"
 
 
 def _losses(problem: Problem, phis: Tensor) -> tuple[float, ...] | None:

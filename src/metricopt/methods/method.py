@@ -43,10 +43,12 @@ class Trace:
 
     Args:
         trajectories: the runs with their sparse observations, in lock-step.
+        loss_runs: so many of them, the first ones, follow the loss; a value function guided the others.
         forecasts: `(k, 3)`: predicted utility, spread of the prediction, utility observed afterwards.
     """
 
     trajectories: Trajectories
+    loss_runs: int
     forecasts: Tensor
 
 

@@ -41,20 +41,19 @@ class Answer:
 def answer(story: Story) -> Answer:
     """The answer of a story, in words and as a picture of the interval."""
     words = Wording(story)
-    unchanged = not story.accepted and story.gain == 0 and not story.low and not story.high
-    tested = story.low is not None and story.high is not None and not unchanged
+    tested = story.low is not None and story.high is not None and not words.unchanged
     state = "kept" if not story.accepted else "accepted" if story.verified else "unverified"
     return Answer(
         state=state,
         badge={"accepted": "Accepted", "kept": "Original model kept", "unverified": "Accepted, not verified"}[state],
         headline=f"No better {words.metric} was found: the original model comes back"
-        if unchanged
+        if words.unchanged
         else _headline(story, words),
         reason=story.reason,
         before=words.value(story.before),
         after=words.value(story.after),
-        after_label="after" if story.accepted else "best candidate",
-        unchanged=unchanged,
+        after_label=words.after,
+        unchanged=words.unchanged,
         gain=words.difference(story.gain),
         interval=_interval(story, words),
         measured=_measured(story),

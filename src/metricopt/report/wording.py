@@ -32,7 +32,9 @@ class Wording:
         self.direction = "higher is better" if story.higher_is_better else "lower is better"
         self.axis = f"{self.metric} ({self.direction})"
         self.decimals = _decimals(story)
-        self.after = "after" if story.accepted else "candidate"
+        #: Nothing that differs from the model as it was went to the test: there is only one number to show.
+        self.unchanged = not story.accepted and story.gain == 0 and not story.low and not story.high
+        self.after = "after" if story.accepted or self.unchanged else "proposed (refused)"
         self.part = "acceptance part" if story.verified else "search part"
 
     def value(self, raw: float) -> str:

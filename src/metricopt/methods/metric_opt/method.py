@@ -63,7 +63,7 @@ class MetricOpt(Method):
             parts.append(seen)
             learned = learn(Trajectories.stack(parts), config, seed=own)
         proposal = self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
-        trace = Trace(trajectories=Trajectories.stack(parts), forecasts=torch.cat(forecasts))
+        trace = Trace(trajectories=Trajectories.stack(parts), loss_runs=parts[0].runs, forecasts=torch.cat(forecasts))
         return replace(proposal, value=learned.value, trace=trace)
 
     def _meta_calls(self, problem: Problem) -> int:

@@ -45,9 +45,10 @@ def _caption(story: Story, stages: Sequence[Stage], alone: bool) -> str:
     if not stages:
         return f"What each part of the search proposed; its single metric calls were not kept.{end}"
     who = "the search" if alone else "each method"
+    turn = "rise" if story.higher_is_better else "fall"
     return (
         f"The line is the best value that {who} had seen after so many metric calls; "
-        f"an early rise means that few calls are enough.{end}"
+        f"an early {turn} means that few calls are enough.{end}"
     )
 
 

@@ -67,14 +67,16 @@ def _draw(shown: Confusion, words: Wording, width: int) -> Markup:
     size, slanted = len(shown.labels), len(shown.labels) > FEW_CLASSES
     # Slanted names need height by their length, at most 96.
     names = min(96, 22 + 5 * max(len(label) for label in shown.labels)) if slanted else 24
-    top = names + 30
+    top = names + 48
     block = top + cell * size
     chart = Chart("confusion", width, (2 * block + 40 if stacked else block) + 10)
     for at, title in enumerate(("before", words.after)):
         x = left if stacked else left + at * (cell * size + gap)
         y = top + (at * (block + 40) if stacked else 0)
         middle = x + cell * size / 2
-        chart.text(middle, y - (names + (16 if slanted else 10)), title, "strong", "middle")
+        above = y - (names + (16 if slanted else 10))
+        chart.text(middle, above - 18, title, "strong", "middle")
+        chart.text(middle, above, "prediction →", "name", "middle")
         chart.add(*_names(shown.labels, (x, y), cell, rows=stacked or at == 0, slanted=slanted, width=left))
         chart.add(_cells(shown, at == 1, (x, y), cell), *_numbers(shown, at == 1, (x, y), cell))
     right = sum(row[at] for at, row in enumerate(shown.before)), sum(row[at] for at, row in enumerate(shown.after))
@@ -86,8 +88,10 @@ def _draw(shown: Confusion, words: Wording, width: int) -> Markup:
 def _names(
     labels: Sequence[str], corner: tuple[float, float], cell: float, *, rows: bool, slanted: bool, width: float
 ) -> list[Markup]:
-    """The names of the classes left of the rows and above the columns, where there is room to write them."""
+    """What the rows are, and the names of the classes beside rows and columns where there is room to write them."""
     (x, y), parts = corner, []
+    if rows:
+        parts.append(tag("text", "truth ↓", class_="name", x=x - 8, y=y - 8, text_anchor="end"))
     for at, label in enumerate(labels if cell >= _SMALLEST_WITH_NAME else ()):
         place = cell * (at + 0.5)
         if rows:

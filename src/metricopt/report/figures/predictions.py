@@ -11,11 +11,13 @@ from ..chart import Axis, Chart
 from ..figure import HALF, NARROW, Absent, Figure
 from ..story import Prediction, Story
 from ..svg import group, tag, thinned
+from ..ticks import plain
 from ..wording import Wording, counted, percent
 
 _TITLE = "Predicted against observed"
 _MOST_POINTS = 150
 _SPREADS = 2.0
+_KEY_ROOM = 182  # for the words and the line of the key
 
 
 def predictions(story: Story) -> Figure | Absent:
@@ -37,7 +39,7 @@ def _caption(story: Story) -> str:
     found = story.predictions
     within = sum(abs(each.predicted - each.observed) <= _SPREADS * each.spread for each in found) / len(found)
     order = _rank_correlation(found)
-    ranks = f" Rank correlation {order:.2f} (1 is the perfect order, 0 is chance)." if order is not None else ""
+    ranks = f" Rank correlation {plain(order, 2)} (1 is the perfect order, 0 is chance)." if order is not None else ""
     shown = f" The picture shows {_MOST_POINTS} of them." if len(found) > _MOST_POINTS else ""
     return (
         f"The closer to the diagonal, the better the value function knew. Of {counted(len(found), 'prediction')}, "
@@ -63,7 +65,7 @@ def _draw(story: Story, width: int) -> Markup:
     values = [value for each in found for value in (each.predicted, each.observed)]
     x = Axis.over(values, 56, width - 16, about=5)
     y = Axis.over(values, chart.height - 52, 34, about=5)
-    chart.vertical(y, 56, width - 16, f"predicted {words.metric}")
+    chart.vertical(y, 56, width - 16, chart.fitted(f"predicted {words.metric}", width - _KEY_ROOM))
     chart.horizontal(x, chart.height - 52, title=f"observed {words.axis}", grid_to=34)
     diagonal = tag("path", class_="diagonal", d=f"M{x.start} {y.start}L{x.end} {y.end}")
     bars = "".join(
@@ -72,7 +74,9 @@ def _draw(story: Story, width: int) -> Markup:
         for each in found
     )
     chart.add(chart.clipped([diagonal, tag("path", class_="bars c0", d=bars)], x, y))
-    chart.text(x.end - 6, y.end + 40, "predicted = observed", "halo tick", "end")
+    # Above the picture: inside of it dots may lie anywhere.
+    chart.text(x.end, y.end - 12, "predicted = observed", "tick", "end")
+    chart.add(tag("path", class_="diagonal", d=f"M{x.end - _KEY_ROOM + 26} {y.end - 16}h24"))
     dots = []
     for each in found:
         tip = f"predicted {words.value(each.predicted)} ± {words.value(each.spread)}, observed {words.value(each.observed)}"

@@ -28,7 +28,7 @@ def trajectories(story: Story) -> Figure | Absent:
         return Absent(_TITLE, "no method that follows a loss was part of the search")
     picked = _picked(story)
     chosen = str(picked[0])
-    options = tuple(Option(value=str(at), label=elided(story.runs[at].label, 24) or f"run {at + 1}") for at in picked)
+    options = tuple(Option(value=str(at), label=elided(story.runs[at].label, 34) or f"run {at + 1}") for at in picked)
     return Figure(
         key="trajectories",
         title=_TITLE if _has_loss(story.runs) else "Metric along the trajectory",
