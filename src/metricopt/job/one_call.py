@@ -169,7 +169,8 @@ def optimize(
             class_names=class_names,
         )
         own = unseen if isinstance(unseen, Examples) and not isinstance(acceptance, int | float) else None
-        for doubt in (*_on_trained_rows(examples, whole, own, wanted), *search.look(unseen, own=own is not None)):
+        trained = [] if acceptance is None else _on_trained_rows(examples, whole, own, wanted)
+        for doubt in (*trained, *search.look(unseen, own=own is not None)):
             warnings.warn(doubt, UserWarning, stacklevel=2)
         outcome = search.run(resolved_method(method, learned), unseen, limits=limits, confidence=confidence)
         if run is not None:
