@@ -8,7 +8,7 @@ import torch
 
 from loss_twin import assert_equal, binary_batches, column_mean, multilabel_batch
 from metricopt._errors import ConfigError
-from metricopt.losses.pairwise import pair_blocks
+from metricopt.losses import pair_blocks
 from metricopt.losses.pairwise.auroc_logistic import auroc_logistic
 
 

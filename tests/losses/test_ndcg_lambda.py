@@ -11,7 +11,7 @@ import torch
 from loss_twin import assert_equal
 from metricopt._errors import ConfigError
 from metricopt._random import generator
-from metricopt.losses.pairwise import pair_blocks
+from metricopt.losses import pair_blocks
 from metricopt.losses.ranking.ndcg_lambda import ndcg_lambda
 
 

@@ -8,7 +8,7 @@ import torch
 
 from loss_twin import assert_equal, by_differences, embedding_batches, unit
 from metricopt._errors import ConfigError
-from metricopt.losses.pairwise import pair_blocks
+from metricopt.losses import pair_blocks
 from metricopt.losses.retrieval import by_anchor
 from metricopt.losses.retrieval.retrieval_smooth_ap import retrieval_smooth_ap
 

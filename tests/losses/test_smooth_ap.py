@@ -9,7 +9,7 @@ import torch
 from loss_twin import assert_equal, binary_batches, by_differences, column_mean, multilabel_batch
 from metricopt._errors import ConfigError
 from metricopt._random import generator
-from metricopt.losses.pairwise import pair_blocks
+from metricopt.losses import pair_blocks
 from metricopt.losses.ranking.smooth_ap import smooth_ap
 from metricopt.metrics import get_metric
 

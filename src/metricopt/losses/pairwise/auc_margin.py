@@ -11,8 +11,8 @@ from ..._checks import at_least, positive
 from ..._errors import ConfigError
 from ..card import Card, LossEntry
 from ..full_precision import full_precision_forward
+from ..rows import as_rows, has_both, mean_where
 from .dual import ascending
-from .rows import as_rows, has_both, mean_where
 
 CARD = Card(
     name="auc_margin",

@@ -14,9 +14,9 @@ from ..._checks import at_least, below_one, one_of, positive
 from ..._errors import ConfigError
 from ..card import Card, LossEntry
 from ..full_precision import full_precision_forward
+from ..rows import as_rows
 from .auc_margin import check_columns
 from .dual import ascending
-from .rows import as_rows
 
 CARD = Card(
     name="aucpr",

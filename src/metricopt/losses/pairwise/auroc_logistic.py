@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from .pair_blocks import positives_first
-from .rows import as_rows, has_both, mean_where, solve_rows
+from ..pair_blocks import positives_first
+from ..rows import as_rows, has_both, mean_where, solve_rows
 
 CARD = Card(
     name="auroc_logistic",

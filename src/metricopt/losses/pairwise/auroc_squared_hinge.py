@@ -10,8 +10,8 @@ from torch import Tensor
 from ..._checks import positive
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from .rows import as_rows, has_both, mean_where
-from .sums_above import sums_above
+from ..rows import as_rows, has_both, mean_where
+from ..sums_above import sums_above
 
 CARD = Card(
     name="auroc_squared_hinge",

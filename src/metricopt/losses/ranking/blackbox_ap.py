@@ -8,7 +8,7 @@ from torch import Tensor
 from ..._checks import not_negative
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.rows import as_rows, mean_where
+from ..rows import as_rows, mean_where
 from .blackbox_ranks import blackbox_ranks
 
 CARD = Card(

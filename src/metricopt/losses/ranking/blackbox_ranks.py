@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..._checks import positive
-from ..pairwise.rows import first_only
+from ..rows import first_only
 from .places import mean_ranks
 
 

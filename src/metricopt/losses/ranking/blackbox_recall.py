@@ -12,7 +12,7 @@ from ..._checks import not_negative, one_of
 from ..._scores import flatten_binary, score_kind
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.rows import mean_where
+from ..rows import mean_where
 from .blackbox_ranks import blackbox_ranks
 
 CARD = Card(

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..._checks import positive
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.rows import as_rows, mean_where, solve_rows
+from ..rows import as_rows, mean_where, solve_rows
 
 CARD = Card(
     name="error_driven_ap",

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from ..._checks import at_least, not_negative, positive
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.pair_blocks import positives_first
-from ..pairwise.rows import mean_where, solve_rows
+from ..pair_blocks import positives_first
+from ..rows import mean_where, solve_rows
 from ..shapes import as_lists
 from .places import places
 

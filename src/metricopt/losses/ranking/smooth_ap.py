@@ -8,8 +8,8 @@ from torch import Tensor
 from ..._checks import positive
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.pair_blocks import PositivesFirst, positives_first
-from ..pairwise.rows import as_rows, mean_where, solve_rows
+from ..pair_blocks import PositivesFirst, positives_first
+from ..rows import as_rows, mean_where, solve_rows
 
 CARD = Card(
     name="smooth_ap",

@@ -11,8 +11,8 @@ from ..._checks import at_least, fraction, positive
 from ..._errors import ConfigError
 from ..card import Card, LossEntry
 from ..full_precision import full_precision_forward
-from ..pairwise.rows import as_rows, mean_where
-from ..pairwise.sums_above import sums_above
+from ..rows import as_rows, mean_where
+from ..sums_above import sums_above
 
 CARD = Card(
     name="soap",

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
-from ..pairwise.rows import mean_where
+from ..rows import mean_where
 from ..shapes import as_lists
 from .places import mean_ranks
 from .soft_ranks import soft_ranks

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..pairwise.rows import solve_rows
+from ..rows import solve_rows
 from ..shapes import as_embeddings
 
 

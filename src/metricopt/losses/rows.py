@@ -8,8 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..._errors import ConfigError
-from ..shapes import as_columns
+from .._errors import ConfigError
+from .shapes import as_columns
 
 #: `(scores (rows, ...), truth (rows, ...)) -> values (rows,), gradients like the scores`.
 Solve = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
