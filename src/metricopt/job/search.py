@@ -25,7 +25,7 @@ from .identity import remembered
 from .outcome import Outcome
 from .request import Limits, Unseen
 from .same_rows import row_hashes
-from .stages import Candidate, MethodLike, best, label_kind, plan, run_stage
+from .stages import Candidate, MethodLike, Plan, best, label_kind, plan, run_stages
 from .telling import Scores, checked_names, tell
 
 
@@ -134,13 +134,14 @@ class Search:
             )
         )
         with one_thread() if problem.is_small else nullcontext():
-            candidates = []
-            for stage in plan(problem, method, calls=limits.search_calls):
-                self._stage = stage.name
-                self._tell(StageBegan(stage=stage.name, title=stage.title))
-                candidates.append(
-                    run_stage(problem, stage, calls=limits.search_calls, seconds=limits.search_seconds, seed=self._seed)
-                )
+            candidates = run_stages(
+                problem,
+                plan(problem, method, calls=limits.search_calls),
+                calls=limits.search_calls,
+                seconds=limits.search_seconds,
+                seed=self._seed,
+                begin=self._begin,
+            )
             chosen = best(candidates, problem.start)
             proposal = problem.start if chosen is None else chosen.result.phi
             scores = self._scores(unseen if isinstance(unseen, Examples) else problem.val, proposal)
@@ -271,6 +272,10 @@ class Search:
     def _tell(self, event: Event) -> None:
         for watcher in self._watchers:
             watcher(event)
+
+    def _begin(self, stage: Plan) -> None:
+        self._stage = stage.name
+        self._tell(StageBegan(stage=stage.name, title=stage.title))
 
     def _answered(self) -> None:
         self._calls += 1

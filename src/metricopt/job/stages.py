@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -143,15 +143,37 @@ def _are_labels(targets: Tensor, classes: int) -> bool:
     return bool((targets == whole).all() & (targets >= 0).all() & (targets < classes).all())
 
 
-def run_stage(problem: Problem, stage: Plan, *, calls: int | None, seconds: float | None, seed: int) -> Candidate:
-    """Run one stage on its share of the budget."""
-    budget = Budget(
-        calls=None if calls is None else int(calls * stage.share),
-        seconds=None if seconds is None else max(seconds * stage.share, 1e-3),
-    )
-    result = stage.method.run(problem.again(budget=budget, loss=stage.loss), seed=seed)
-    value = None if result.utility is None else problem.metric.raw(result.utility)
-    return Candidate(name=stage.name, title=stage.title, result=result, value=value)
+def run_stages(
+    problem: Problem,
+    stages: Sequence[Plan],
+    *,
+    calls: int | None,
+    seconds: float | None,
+    seed: int,
+    begin: Callable[[Plan], None],
+) -> list[Candidate]:
+    """Run the stages in turn. Each gets its share of what is left, so what one does not spend the next ones may.
+
+    Args:
+        problem: what is to be improved.
+        stages: from `plan`.
+        calls, seconds: of all stages together; None for no limit.
+        seed: of everything random.
+        begin: is told each stage before it runs.
+    """
+    candidates: list[Candidate] = []
+    for position, stage in enumerate(stages):
+        begin(stage)
+        share = stage.share / sum(one.share for one in stages[position:])
+        spent = [one.result for one in candidates]
+        budget = Budget(
+            calls=None if calls is None else int((calls - sum(one.calls for one in spent)) * share),
+            seconds=None if seconds is None else max((seconds - sum(one.seconds for one in spent)) * share, 1e-3),
+        )
+        result = stage.method.run(problem.again(budget=budget, loss=stage.loss), seed=seed)
+        value = None if result.utility is None else problem.metric.raw(result.utility)
+        candidates.append(Candidate(name=stage.name, title=stage.title, result=result, value=value))
+    return candidates
 
 
 def best(candidates: Sequence[Candidate], start: Tensor) -> Candidate | None:
