@@ -176,11 +176,23 @@ def test_who_wins_is_said_in_words(value: dict[str, float], tuned: dict[str, flo
     names = tuple(PRESETS["full"]().data[:12])
     spec = replace(smoke(), data=names)
     study = make_study(spec, made_up(spec, value, tuned))
-    text = to_markdown(study, compact=True)
+    text = to_markdown(study)
+    assert verdict not in to_markdown(study, compact=True)  # a page with sentences of its own
     assert any("F1, single-layer" in line and verdict in line for line in text.splitlines())
     costs = {line.loss: (line.step_time, line.time) for line in study.crosses[0].lines}
     assert costs["mse"] == pytest.approx((2.0, 2.0))
     assert costs["anyloss_f1"] == pytest.approx((1.0, 1.0))
+
+
+def test_every_label_of_the_plot_has_room() -> None:
+    spec = replace(smoke(), data=tuple(PRESETS["full"]().data[:12]))
+    plot = ElementTree.fromstring(rank_plot(make_study(spec, made_up(spec, {}, {"bce": 0.9}))))
+    width = float(plot.attrib["width"])
+    labels = [one for one in plot.iter() if one.tag.endswith("text") and "." in (one.text or "")]
+    assert len(labels) > 7
+    for label in labels:
+        x, length = float(label.attrib["x"]), 6.7 * len(label.text or "")  # of a letter in this size, on average
+        assert (x - length if label.attrib["text-anchor"] == "end" else width - x - length) > 0
 
 
 def test_rows_of_other_settings_are_passed_over() -> None:

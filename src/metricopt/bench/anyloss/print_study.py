@@ -22,10 +22,10 @@ def print_study(study: Study, *, compact: bool = False, stream: TextIO | None = 
 
 
 def to_markdown(study: Study, *, compact: bool = False, level: int = 2) -> str:
-    """The whole study; `compact` is for a page that has other things to say. Headings start at `level`."""
+    """The whole study; `compact` leaves the sentences out, for a page that has its own. Headings start at `level`."""
     parts = [] if compact else [f"{'#' * level} {study.spec.title}"]
     parts += [sheet_markdown(sheet, level=level + 1, compact=compact) for sheet in sheets(study, compact=compact)]
-    for lines in (findings(study), notes(study)):
+    for lines in ([] if compact else findings(study), notes(study)):
         if lines:
             parts.append("\n".join(f"- {line}" for line in lines))
     return "\n\n".join(parts) + "\n"

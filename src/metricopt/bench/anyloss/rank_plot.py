@@ -12,7 +12,7 @@ from .study import Block, Study
 from .wording import METRIC_TITLES
 
 #: Sizes in pixels: of a panel, of its margins beside the axis, and between lines of text.
-WIDTH, SIDE, LINE = 720, 225, 17
+WIDTH, SIDE, LINE = 800, 265, 17
 AXIS = 62
 #: Distance between two bars of contenders that are not told apart.
 BAR = 6
