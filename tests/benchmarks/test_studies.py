@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from metricopt.bench.anyloss import PRESETS, make_study
+from metricopt.bench.anyloss.print_study import to_markdown
+from metricopt.bench.anyloss.rank_plot import rank_plot
 from metricopt.runtime import ResultStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,3 +33,20 @@ def test_the_table_in_the_readme_is_that_of_the_rows(name: str) -> None:
     rows = ResultStore(study.ROWS).rows()
     assert len(rows) >= 40
     assert study.summary(rows) in (REPOSITORY / "README.md").read_text()
+
+
+def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
+    results = REPOSITORY / "benchmarks" / "results"
+    study = make_study(PRESETS["full"](), ResultStore(results / "anyloss.jsonl").rows())
+    assert study.missing == 0
+    assert len(study.data) == 20
+    assert to_markdown(study, compact=True).strip() in (REPOSITORY / "README.md").read_text()
+    assert to_markdown(study) == (results / "anyloss.md").read_text()
+    assert rank_plot(study) == (REPOSITORY / "docs" / "images" / "anyloss-ranks.svg").read_text()
+    page = (REPOSITORY / "docs" / "anyloss-study.md").read_text()
+    for block in study.blocks:
+        network = {"slp": "linear", "mlp": "network"}[block.network]
+        means = [f"{block.line(name).mean:.4f}"[1:] for name in ("bce", "bce_tuned", "anyloss")]
+        duels = [f"{one.wins}-{one.ties}-{one.losses}" for one in block.line("anyloss").against if one is not None]
+        name = {"f1": "F1", "g_mean": "G-mean"}.get(block.metric, block.metric.replace("_", " "))
+        assert f"| {network}, {name} | {' | '.join([*means, *duels])} |" in page
