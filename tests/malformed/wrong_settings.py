@@ -215,7 +215,12 @@ def called(seed: int) -> object:
     """One call, chosen by `seed`; what comes back if nothing is wrong with it after all."""
     draw = random.Random(seed)
     x, y = _data()
-    arguments: dict[str, Any] = {"model": _network(), "metric": "f1", "train": (x[:20], y[:20]), "val": (x[20:], y[20:])}
+    arguments: dict[str, Any] = {
+        "model": _network(),
+        "metric": "f1",
+        "train": (x[:20], y[:20]),
+        "val": (x[20:], y[20:]),
+    }
     learning = draw.random() < 0.1
     if learning:
         arguments["calls"] = 60
