@@ -16,7 +16,7 @@ MAX_LINES = 450
 #: Layer of each top-level part of the package: the table of ARCHITECTURE.md.
 LAYERS = {
     **dict.fromkeys(
-        ("_errors", "_types", "_checks", "_registry", "_random", "_phi", "_scores", "_extras"),
+        ("_errors", "_each", "_types", "_checks", "_registry", "_random", "_phi", "_scores", "_extras"),
         0,
     ),
     **dict.fromkeys(("adapters", "metrics", "losses", "runtime"), 1),

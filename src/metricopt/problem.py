@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ._checks import at_least, one_of, positive
+from ._each import Each
 from ._errors import BudgetExhausted, ConfigError
 from ._phi import PhiSpec
 from ._random import generator as named_generator
@@ -62,8 +63,8 @@ class Problem:
 
     Args:
         adapted: the model with its adapters, see `metricopt.attach`.
-        loss: `(scores, targets) -> scalar`, mean over examples; of tensor operations only, since it runs under
-            `torch.func.vmap`.
+        loss: `(scores, targets) -> scalar`, mean over examples. It is fast where `torch.func.vmap` can map it: tensor
+            operations only, no `if` on values and no boolean masks; otherwise it runs phi by phi.
         metric: what is wanted. It is measured on `val`.
         train: examples for the loss, or a pair (inputs, targets) of tensors or NumPy arrays.
         val: the search split: examples for the metric, or a pair.
@@ -107,6 +108,7 @@ class Problem:
         self.batch_size = at_least("batch_size", batch_size, 1)
         self.meter: Meter = budget.start(clock)
         self._clock = clock
+        self._each = Each()
         self._on_observation = on_observation
         self._phis: list[Tensor] = []
         self._utilities: list[float] = []
@@ -188,7 +190,7 @@ class Problem:
         point = phis.detach().requires_grad_(True)
         features, targets = _rows(self._train_features, indices), _rows(self.train.targets, indices)
         outputs = self.adapted.outputs_each(point.to(self.adapted.phi), features)
-        losses = torch.func.vmap(self.loss)(outputs, targets)
+        losses = self._each("loss", self.loss, outputs, targets)
         (grad,) = torch.autograd.grad(losses.sum(), point)
         return losses.detach(), grad
 

@@ -30,14 +30,14 @@ def _never() -> Any:
 
 
 class _Functional(nn.Module):
-    """A sigmoid that is no module behind a layer that is not the last one."""
+    """A sigmoid that is no module."""
 
     def __init__(self, net: nn.Module, *, squash: bool) -> None:
         super().__init__()
-        self.net, self.last, self.squash = net, nn.Identity(), squash
+        self.net, self.squash = net, squash
 
     def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.last(self.net(x))
+        scores: Tensor = self.net(x)
         return scores.sigmoid() if self.squash else scores
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import pytest
-from tests.tiny_problem import Ticks, tiny_problem
 
 from metricopt.job.stages import Plan, plan, run_stages
 from metricopt.methods import Method, MethodCard
 from metricopt.methods.method import Proposal, best_observed, observe_within_budget
 from metricopt.problem import Problem
+from tiny_problem import Ticks, tiny_problem
 
 
 @final

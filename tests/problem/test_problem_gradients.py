@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from metricopt._phi import PhiSpec, Slot
 from metricopt.adapters import Film, InputBias, OutputShift, attach
@@ -170,3 +171,17 @@ def test_the_model_is_used_in_eval_mode_and_left_as_it_was() -> None:
     assert torch.equal(first[1], second[1])
     problem.observe(problem.start[None])
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_loss_that_looks_at_values_gives_the_same_gradients() -> None:
+    """`vmap` cannot map a boolean mask; the loss then runs phi by phi."""
+    problem = tiny_problem()
+
+    def by_mask(scores: Tensor, targets: Tensor) -> Tensor:
+        flat, positive = scores.reshape(-1), targets.reshape(-1) == 1
+        return (F.softplus(-flat[positive]).sum() + F.softplus(flat[~positive]).sum()) / len(flat)
+
+    twin = problem.again(budget=Budget(calls=1), loss=by_mask)
+    batch, indices = phis(problem, 3), torch.stack([problem.draws(seed, 1)[0] for seed in range(3)])
+    for found, wanted in zip(twin.loss_and_grad(batch, indices), problem.loss_and_grad(batch, indices), strict=True):
+        torch.testing.assert_close(found, wanted)

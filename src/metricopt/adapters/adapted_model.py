@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.hooks import RemovableHandle
 
 from .._checks import at_least
+from .._each import Each
 from .._errors import AdapterError, ConfigError
 from .._phi import PhiSpec
 from .adapter import Call
@@ -24,6 +25,7 @@ from .fold import replace_in_place
 from .layout import Layout
 from .population import automatic_chunk, call_population, joined
 from .probe import Inputs, cloned, invoke
+from .recurrence import differentiable_recurrence, recurs
 from .spine import Group, Step, split
 
 
@@ -62,7 +64,8 @@ class AdaptedModel(nn.Module):
         self._layout = layout
         self._active = _Active()
         self._clone_features = False
-        self._may_attend = may_attend(model)
+        self._may_attend, self._recurs = may_attend(model), recurs(model)
+        self._each = Each()
         self._requires_grad = {name: p.requires_grad for name, p in model.named_parameters()}
         self._statistics = {
             name: buffer.detach().clone()
@@ -110,7 +113,7 @@ class AdaptedModel(nn.Module):
         """The outputs at `phi` of shape `(d,)`; a pure function, for `torch.func.grad` and `vmap` in eval mode."""
         self.spec.check(phi)
         value = cloned(features) if self._clone_features else features
-        with self._attention(is_transformed(phi)), self._using(phi):
+        with self._kernels(is_transformed(phi)), self._using(phi):
             for position, step in enumerate(self._spine.rest):
                 value = self._step(step, position == 0 and not self._spine.prefix, phi, value)
         return value
@@ -120,7 +123,8 @@ class AdaptedModel(nn.Module):
 
         Row i depends on `phis[i]` alone, so the gradient of a sum of n losses holds n gradients:
         much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi. Under
-        autocast the phis run one by one, because `vmap` does not see it.
+        autocast the phis run one by one, because `vmap` does not see it, and so they do where `vmap` cannot map
+        the model: recurrent layers, code that looks at values.
 
         Args:
             phis: `(n, d)`, n at least 1.
@@ -161,18 +165,22 @@ class AdaptedModel(nn.Module):
             single = features if shared else tree_map_only(Tensor, itemgetter(0), features)
             return tree_map_only(Tensor, itemgetter(None), self.tail(phis[0], single))
         value = cloned(features) if self._clone_features else features
-        with self._attention(True):
+        with self._kernels(True):
             for position, step in enumerate(self._spine.rest):
                 mapped = None if shared and position == 0 else 0
                 if isinstance(step, nn.Module) and mapped == 0 and step not in self._dependent:
-                    value = call_population(step, value)
+                    value = call_population(step, value, partial(self._each, position))
                 else:
                     run = partial(self._active_step, step, position == 0 and not self._spine.prefix)
-                    value = torch.func.vmap(run, in_dims=(0, mapped), randomness="different")(phis, value)
+                    value = self._each(position, run, phis, value, in_dims=(0, mapped))
         return value
 
-    def _attention(self, transformed: bool) -> AbstractContextManager[None]:
-        return transformable_attention(self.phi.device) if transformed and self._may_attend else nullcontext()
+    @contextmanager
+    def _kernels(self, transformed: bool) -> Iterator[None]:
+        """Kernels that have what is asked of them: rules for `vmap`, gradients in eval mode."""
+        attention = transformable_attention(self.phi.device) if transformed and self._may_attend else nullcontext()
+        with attention, differentiable_recurrence(self.phi.device) if self._recurs else nullcontext():
+            yield
 
     def _active_step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
         with self._using(phi):

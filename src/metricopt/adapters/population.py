@@ -7,7 +7,7 @@ numbers two to five times faster on the CPU. `vmap` remains for everything else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -67,15 +67,15 @@ _CHUNK_NUMBERS = {"cpu": 800_000}
 _CHUNK_NUMBERS_ELSEWHERE = 64_000_000
 
 
-def call_population(module: nn.Module, value: Any) -> Any:
-    """`module` on `(n, B, ...)`: n calls of it in one."""
+def call_population(module: nn.Module, value: Any, each: Callable[[nn.Module, Any], Any]) -> Any:
+    """`module` on `(n, B, ...)`: n calls of it in one, by `each(module, value)` where it is not known what it does."""
     if isinstance(value, Tensor) and not _is_hooked(module):
         if _ignores_leading_axes(module):
             return module(value)
         if _is_batch_first(module, value.dim() - 1):
             output: Tensor = module(value.flatten(0, 1))
             return output.reshape(*value.shape[:2], *output.shape[1:])
-    return torch.func.vmap(module, randomness="different")(value)
+    return each(module, value)
 
 
 def automatic_chunk(features: Any, copies: int) -> int:

@@ -95,11 +95,11 @@ def _first_that_folds(
 
 
 def _runs_in_populations(adapted: AdaptedModel, phi: Tensor, probe: Tensor) -> bool:
-    """Whether several phis go through the model at once, with gradients; a recurrent layer behind phi does not."""
+    """Whether several phis go through the model with gradients."""
     phis = torch.stack([phi, torch.zeros_like(phi)]).requires_grad_()
     try:
         adapted.outputs(phis, adapted.head(probe)).sum().backward()
-    except RuntimeError:  # "Batching rule not implemented"
+    except RuntimeError:  # a kernel without a gradient, or a model that cuts the graph
         return False
     return True
 

@@ -59,26 +59,41 @@ def check_finite(scores: Tensor, examples: Examples, name: str, *, whole: Callab
     )
 
 
-def like_probabilities(model: nn.Module, scores: Sequence[Tensor]) -> str | None:
+def like_probabilities(model: nn.Module, scores: Sequence[Tensor], inputs: Tensor) -> str | None:
     """What to say where the scores of a binary model look as if they had passed a sigmoid, else None.
 
-    A last layer that is linear cannot have made probabilities on purpose.
+    What a linear layer gives without anything behind it are no probabilities.
 
     Args:
-        model: as it was given.
+        model: as it was given, or a copy.
         scores: `(N, ...)` each.
+        inputs: some, on the device of `model`.
     """
     flat = torch.cat([one.reshape(-1).cpu() for one in scores])
-    last = [module for module in model.modules() if not list(module.children())][-1:]
-    if len(flat) < _ENOUGH_SCORES or isinstance(last[0], nn.Linear):
-        return None
-    if not bool(((flat >= 0) & (flat <= 1)).all()):
+    if len(flat) < _ENOUGH_SCORES or not bool(((flat >= 0) & (flat <= 1)).all()) or _ends_linear(model, inputs):
         return None
     return (
         f"all {len(flat):,} scores of val lie between 0 and 1, as if the model ended in a sigmoid. Scores are raw here: "
         "above 0 means the positive class, so every example counts as positive. If it does end in a sigmoid, give the "
         "model without it; if not, leave it as it is"
     )
+
+
+def _ends_linear(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether what `model` returns is what one of its linear layers gave."""
+    given: list[Tensor] = []
+    handles = [
+        module.register_forward_hook(lambda _, __, output: given.append(output))
+        for module in model.modules()
+        if isinstance(module, nn.Linear)
+    ]
+    try:
+        with torch.no_grad():
+            scores = model(inputs).reshape(-1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return any(one.numel() == scores.numel() and torch.equal(one.reshape(-1), scores) for one in given)
 
 
 def trained_on(train: Examples, judged: Examples, name: str) -> str | None:

@@ -106,7 +106,8 @@ class Search:
                 unseen = self._ready(unseen)
                 found.append(self._outputs(unseen, problem.start[None])[0])
                 check_finite(found[1], unseen, "acceptance" if own else "val", whole=None if own else whole)
-            doubt = like_probabilities(self._original, found) if label_kind(problem) == "binary" else None
+            binary = label_kind(problem) == "binary"
+            doubt = like_probabilities(problem.adapted.model, found, problem.val.inputs[:8]) if binary else None
         return [] if doubt is None else [doubt]
 
     def run(
