@@ -174,3 +174,9 @@ def test_watchers_of_a_run_that_ends_are_left_open(case: Case) -> None:
     with closed_on_failure([watcher]):
         pass
     assert watcher.closed == 0
+
+
+def test_a_val_of_one_class_is_doubted(case: Case) -> None:
+    x, y = case.val
+    with pytest.warns(UserWarning, match=r"all \d+ targets of val are 1, so .* give val examples of all classes"):
+        Case(model=case.model, train=case.train, val=(x, torch.ones_like(y))).optimized(budget=64, method="threshold")

@@ -96,6 +96,20 @@ def _ends_linear(model: nn.Module, inputs: Tensor) -> bool:
     return any(one.numel() == scores.numel() and torch.equal(one.reshape(-1), scores) for one in given)
 
 
+def one_class(targets: Tensor) -> str | None:
+    """What to say where labels of val are all the same, else None.
+
+    >>> one_class(torch.tensor([1, 1, 1]))[:31], one_class(torch.tensor([1, 0]))
+    ('all 3 targets of val are 1, so ', None)
+    """
+    if not bool((targets == targets.reshape(-1)[0]).all()):
+        return None
+    return (
+        f"all {len(targets):,} targets of val are {targets.reshape(-1)[0].item():g}, so the best that can be found is to "
+        "say so always; give val examples of all classes"
+    )
+
+
 def trained_on(train: Examples, judged: Examples, name: str) -> str | None:
     """What to say where nearly all rows of `judged`, the argument `name`, are also in `train`; else None.
 

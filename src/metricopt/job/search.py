@@ -20,7 +20,7 @@ from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trus
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_scores
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher, closed_on_failure
-from .first_look import MOST_OF_TRAIN, check_finite, like_probabilities
+from .first_look import MOST_OF_TRAIN, check_finite, like_probabilities, one_class
 from .identity import remembered
 from .outcome import Outcome
 from .request import Limits, Unseen
@@ -106,9 +106,12 @@ class Search:
                 unseen = self._ready(unseen)
                 found.append(self._outputs(unseen, problem.start[None])[0])
                 check_finite(found[1], unseen, "acceptance" if own else "val", whole=None if own else whole)
-            binary = label_kind(problem) == "binary"
-            doubt = like_probabilities(problem.adapted.model, found, problem.val.inputs[:8]) if binary else None
-        return [] if doubt is None else [doubt]
+            kind, model = label_kind(problem), problem.adapted.model
+            doubts = [
+                like_probabilities(model, found, problem.val.inputs[:8]) if kind == "binary" else None,
+                one_class(problem.val.targets) if kind in ("binary", "multiclass") else None,
+            ]
+        return [doubt for doubt in doubts if doubt is not None]
 
     def run(
         self,
