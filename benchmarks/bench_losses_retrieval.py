@@ -64,7 +64,7 @@ def measure() -> list[Figure]:
         used = megabytes(
             f"get_loss('{name}')", 5_000, EMBEDDINGS
         )  # all similarities at once would be 100 MB, and a loss holds many
-        figures.append(Figure(f"memory of {name}, n = 5,000, 64 numbers", used, "MB", 60))
+        figures.append(Figure(f"memory of {name}, n = 5,000, 64 numbers", used, "MB", 80))
     return figures
 
 
