@@ -63,7 +63,7 @@ def legal_batches(name: str, kind: str) -> Iterator[Batch]:
     for rows in (1, 2, 5):
         shape = shape_of(name, kind, rows)
         for targets in _targets(kind, rows):
-            for scale in (0.0, 1.0, 200.0):
+            for scale in (0.0, 1.0, 200.0, 1e6):
                 yield torch.full(shape, scale), targets
                 yield torch.full(shape, -scale), targets
                 ramp = torch.linspace(-1, 1, torch.Size(shape).numel()).reshape(shape)

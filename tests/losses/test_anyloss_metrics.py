@@ -11,6 +11,7 @@ from confusion_twin import against_rest, matrix_2x2, matrix_kxk, soft_label, sof
 from metricopt._errors import ConfigError
 from metricopt._random import generator
 from metricopt.losses import get_loss
+from metricopt.losses.confusion.anyloss_precision_at_recall import quantiles
 from metricopt.metrics import get_metric
 from numpy_twin import assert_equals_twin
 
@@ -157,3 +158,27 @@ def test_mean_cost_without_a_table_is_the_error_rate():
 def test_costs_of_another_size_are_refused():
     with pytest.raises(ConfigError, match=r"costs must have shape \(2, 2\), rows for targets; got \(3, 3\)"):
         get_loss("anyloss_cost", costs=torch.zeros(3, 3))(torch.zeros(3), torch.zeros(3))
+
+
+@pytest.mark.parametrize(("floor", "count", "needed"), [(0.6, 25, 15), (0.3, 50, 15), (0.15, 100, 15), (0.9, 11, 10)])
+def test_a_recall_that_is_a_whole_number_of_positives_needs_no_more(floor, count, needed):
+    columns = torch.arange(float(count)).flip(0)[:, None]
+    assert quantiles(columns, torch.ones(count, 1), floor).item() == count - needed
+
+
+def test_every_percentage_of_every_count_is_exact():
+    for count in range(1, 60):
+        columns = torch.arange(float(count)).flip(0)[:, None]
+        for percent in range(1, 101):
+            needed = -(-percent * count // 100)
+            assert quantiles(columns, torch.ones(count, 1), percent / 100).item() == count - needed, (count, percent)
+
+
+@pytest.mark.parametrize("rows", [20_000, 100_000])
+@pytest.mark.parametrize("label", [0, 1])
+def test_the_correlation_of_one_class_is_nothing_in_float32_too(rows, label):
+    scores = torch.randn(rows, generator=generator("mcc")).requires_grad_()
+    value = get_loss("anyloss_mcc")(scores, torch.full((rows,), label))
+    value.backward()
+    assert value.item() == 1.0
+    assert bool(scores.grad.isfinite().all())

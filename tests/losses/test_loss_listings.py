@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from metricopt._errors import ConfigError
 from metricopt.losses import LOSSES, Card, for_metric, page
+from metricopt.losses.aims import options_in
 from metricopt.metrics import get_metric
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -74,3 +76,33 @@ def test_a_card_with_a_field_that_cannot_be_is_refused(field, message):
     fields = {"name": "x", "title": "x", "targets": ("binary",), "aims_at": ("f1",), "cost": "O(n)", "paper": "x"}
     with pytest.raises(ConfigError, match=message):
         Card(**{**fields, **field})
+
+
+@pytest.mark.parametrize("aim", ["accuracy", "mcr", "jaccard", "balanced_accuracy", "youden_j"])
+def test_a_loss_of_several_scores_is_that_of_the_metric(aim):
+    found = {entry.card.name: entry for entry in for_metric(aim)}["score_oriented"]
+    assert found.bound == {"score": {"mcr": "accuracy"}.get(aim, aim)}
+    scores, targets = torch.tensor([0.1, -0.05, 0.2, -0.1]), torch.tensor([1, 1, 0, 0])
+    assert found.factory()(scores, targets) != LOSSES["score_oriented"].factory()(scores, targets)
+
+
+@pytest.mark.parametrize(
+    ("metric", "average"),
+    [("f1_micro", "micro"), ("micro_f1", "micro"), ("f1_weighted", "weighted")],
+)
+def test_an_average_in_the_name_is_set(metric, average):
+    assert for_metric(metric)[0].bound == {"average": average}
+
+
+@pytest.mark.parametrize("metric", ["f1_micro", "f_beta(beta=2.0)"])
+def test_losses_that_cannot_do_what_the_name_says_come_last(metric):
+    (option,) = options_in(metric)
+    able = [option in entry.options for entry in for_metric(metric)]
+    assert able == sorted(able, reverse=True)
+    assert len(set(able)) == 2
+
+
+def test_options_for_what_is_no_aim_are_refused():
+    fields = {"name": "x", "title": "x", "targets": ("binary",), "aims_at": ("f1",), "cost": "O(n)", "paper": "x"}
+    with pytest.raises(ConfigError, match="by_aim of loss 'x' names mcc"):
+        Card(**fields, by_aim={"mcc": {"score": "mcc"}})

@@ -34,6 +34,9 @@ SAME = dict.fromkeys(("accuracy", "mcr"), ("accuracy", "mcr"))
 
 _CANONICAL = {other: name for name, others in AIMS.items() for other in (name, *others)}
 _KINDS = re.compile(r"^(binary|multiclass|multilabel|retrieval)_|_(score|index|metric|coefficient)$")
+_AVERAGE = re.compile(r"^(micro|macro|weighted)_|_(micro|macro|weighted)$")
+#: Whole names of which the average is no option.
+_CANONICAL_AVERAGES = ("macro_recall",)
 _AVERAGES = re.compile(r"_(macro|micro|weighted|samples|ovr|ovo|ovr_weighted|ovo_weighted)$")
 
 
@@ -61,8 +64,13 @@ def options_in(name: str) -> dict[str, Any]:
 
     >>> options_in("f_beta(beta=2.0, average=micro)"), options_in("recall_at_k(k=5)"), options_in("profit")
     ({'beta': 2.0, 'average': 'micro'}, {'k': 5}, {})
+    >>> options_in("f1_weighted"), options_in("macro_recall")
+    ({'average': 'weighted'}, {})
     """
     found: dict[str, Any] = {}
+    average = _AVERAGE.search(name.partition("(")[0])
+    if average and name not in _CANONICAL_AVERAGES:
+        found["average"] = average[1] or average[2]
     inside = name.partition("(")[2].removesuffix(")")
     for key, text in re.findall(r"(\w+)=([^,]+)", inside):
         found[key] = _value(text.strip())

@@ -43,6 +43,7 @@ class Card:
         bounds: the range of its values, None where they have none.
         vmap: whether it runs under `torch.func.vmap`.
         needs: options without a default, with values that fit 3 classes and 4 features.
+        by_aim: options to be set for some of `aims_at`, where one loss serves several metrics.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card:
     bounds: tuple[float, float] | None = None
     vmap: bool = True
     needs: Mapping[str, object] = field(default_factory=dict)
+    by_aim: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -70,6 +72,9 @@ class Card:
         one_of("reads", self.reads, get_args(Reads))
         one_of("tier", self.tier, get_args(Tier))
         one_of("gradient", self.gradient, ("exact", "surrogate"))
+        strange = sorted(set(self.by_aim) - set(self.aims_at))
+        if strange:
+            raise ConfigError(f"by_aim of loss {self.name!r} names {', '.join(strange)}, which it does not aim at")
         if not self.cost.startswith("O("):
             raise ConfigError(f"the cost of loss {self.name!r} must look like 'O(n log n)', got {self.cost!r}")
 

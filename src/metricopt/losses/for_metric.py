@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from .._errors import ConfigError
 from .aims import SAME, canonical, options_in
 from .card import Card, LossEntry
 from .catalogue import LOSSES
+
+#: What a loss does that has no such option.
+_USUAL = {"average": "macro", "beta": 1}
 
 
 def for_metric(metric: object) -> list[LossEntry]:
@@ -15,7 +20,8 @@ def for_metric(metric: object) -> list[LossEntry]:
 
     First come those whose card names the metric first, core before contrib, functions before modules with a state
     of their own; what is left is settled by the order of the catalogue, which follows measurements where there are any.
-    Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)", are set.
+    Options that the metric shows in its name, such as the beta of "f_beta(beta=2.0)" or the average of "f1_micro", are
+    set; losses that have no such option come last.
 
     Args:
         metric: a `Metric`, or the name of one: of the library, of scikit-learn or of torchmetrics.
@@ -26,6 +32,8 @@ def for_metric(metric: object) -> list[LossEntry]:
     >>> entries = for_metric("f_beta(beta=2.0)")
     >>> entries[0].bound
     {'beta': 2.0}
+    >>> for_metric("f1_micro")[0].bound
+    {'average': 'micro'}
     >>> for_metric("profit")
     []
     """
@@ -35,10 +43,19 @@ def for_metric(metric: object) -> list[LossEntry]:
     aim, options = canonical(name), options_in(name)
     aims = SAME.get(aim, (aim,))
     aimed = [entry for entry in LOSSES.values() if set(aims) & set(entry.card.aims_at)]
-    aimed.sort(key=lambda entry: _distance(entry.card, aims))  # stable: the order of the catalogue settles the rest
-    return [
-        replace(entry, bound={key: value for key, value in options.items() if key in entry.options}) for entry in aimed
-    ]
+    # Stable: the order of the catalogue settles the rest.
+    aimed.sort(key=lambda entry: (_lacks(entry, options), *_distance(entry.card, aims)))
+    return [replace(entry, bound=_bound(entry, aims, options)) for entry in aimed]
+
+
+def _bound(entry: LossEntry, aims: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in options.items() if key in entry.options}
+    return dict(next((entry.card.by_aim[aim] for aim in aims if aim in entry.card.by_aim), {})) | shown
+
+
+def _lacks(entry: LossEntry, options: Mapping[str, Any]) -> bool:
+    """Whether the metric has an option that the loss cannot follow; what the loss does without it does not count."""
+    return any(key not in entry.options and value != _USUAL.get(key) for key, value in options.items())
 
 
 def _distance(card: Card, aims: tuple[str, ...]) -> tuple[int, bool, bool]:

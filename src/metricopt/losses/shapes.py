@@ -40,6 +40,17 @@ def as_columns(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, ScoreKi
     return one_against_rest(scores), truth, kind
 
 
+def from_largest(scores: Tensor) -> Tensor:
+    """Scores less the largest of their row, for what depends on differences only: large numbers lose their digits.
+
+    The largest is a constant here. Slopes of what depends on differences only add up to zero, so none is missed.
+
+    >>> from_largest(torch.tensor([[3.0, 1.0]]))
+    tensor([[ 0., -2.]])
+    """
+    return scores - scores.detach().amax(dim=-1, keepdim=True)
+
+
 def one_against_rest(scores: Tensor) -> Tensor:
     """`z_c - log sum_{j != c} exp z_j`, the log-odds of each class: `sigmoid` of it is `softmax(scores)`.
 
@@ -51,6 +62,7 @@ def one_against_rest(scores: Tensor) -> Tensor:
     """
     # The sum over the others is 1 - p_c of the whole. That cancels for the largest class alone, whose others
     # are summed apart.
+    scores = from_largest(scores)
     top = scores.argmax(dim=-1, keepdim=True)
     is_top = torch.zeros_like(scores).scatter(-1, top, 1.0) > 0
     everything = torch.logsumexp(scores, dim=-1, keepdim=True)

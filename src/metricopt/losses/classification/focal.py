@@ -14,6 +14,7 @@ from ..._errors import ConfigError
 from ..._scores import flatten_binary, score_kind
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
+from ..shapes import from_largest
 
 CARD = Card(
     name="focal",
@@ -54,6 +55,7 @@ def focal(
     not_negative("gamma", gamma)
     kind = score_kind(scores, targets)
     if kind == "multiclass":
+        scores = from_largest(scores)
         own = F.one_hot(targets.long(), scores.shape[1]) > 0
         others = torch.logsumexp(scores.masked_fill(own, -torch.inf), dim=-1)
         value = _of_margin(scores.gather(1, targets.long()[:, None])[:, 0] - others, gamma)

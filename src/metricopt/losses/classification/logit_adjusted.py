@@ -9,6 +9,7 @@ from torch import Tensor
 from ..._checks import not_negative
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
+from ..shapes import from_largest
 from .class_counts import Counts, counts_of
 from .cross_entropy import cross_entropy
 
@@ -48,8 +49,9 @@ def logit_adjusted(scores: Tensor, targets: Tensor, *, tau: float = 1.0, class_c
     """
     not_negative("tau", tau)
     logs = counts_of(scores, targets, class_counts, CARD.name).clamp(min=1).log()
-    shift = logs[1] - logs[0] if scores.dim() == 1 or scores.shape[1] == 1 else logs
-    return cross_entropy(scores + tau * shift, targets)
+    if scores.dim() == 1 or scores.shape[1] == 1:
+        return cross_entropy(scores + tau * (logs[1] - logs[0]), targets)
+    return cross_entropy(from_largest(scores) + tau * logs, targets)
 
 
 ENTRY = LossEntry(card=CARD, loss=logit_adjusted)

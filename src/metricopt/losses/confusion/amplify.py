@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ..._checks import below_one, positive
 from ..._errors import ConfigError
+from ..shapes import from_largest
 
 #: Probability at which a positive is called, or one number per class that its probability is held against.
 Threshold = float | Sequence[float] | Tensor
@@ -75,7 +76,8 @@ def amplified_classes(scores: Tensor, amplification: float, threshold: Threshold
     steep = torch.softmax(probability * (amplification / 2), dim=-1)
     if leak == 0:
         return steep
-    distance = scores - scores.mean(dim=-1, keepdim=True)
+    distance = from_largest(scores)
+    distance = distance - distance.mean(dim=-1, keepdim=True)
     heavy = F.softsign(distance) + 1
     return steep * (1 - leak) + heavy * (leak / heavy.sum(dim=-1, keepdim=True))
 

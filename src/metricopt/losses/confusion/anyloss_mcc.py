@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..card import Card, LossEntry
@@ -49,11 +50,14 @@ def anyloss_mcc(
     if counts.kind == "multiclass":
         covariance = tp.sum() - (predicted * positives).sum()
         spread = (1 - predicted.square().sum()) * (1 - positives.square().sum())
+        mixed = (counts.positives < counts.n).all()
     else:
         covariance = tp - predicted * positives
         spread = predicted * (1 - predicted) * positives * (1 - positives)
-    # Below the root, so that its slope stays finite where a batch has one class only.
-    return 1 - (covariance / (spread.clamp(min=0) + floor(tp) ** 2).sqrt()).mean()
+        mixed = (counts.positives > 0) & (counts.positives < counts.n)
+    # Below the root, so that its slope stays finite; with one class only what is left is rounding.
+    correlation = covariance / (spread.clamp(min=0) + floor(tp) ** 2).sqrt()
+    return 1 - torch.where(mixed, correlation, 0.0).mean()
 
 
 ENTRY = LossEntry(card=CARD, loss=anyloss_mcc)

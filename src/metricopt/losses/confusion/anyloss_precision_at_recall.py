@@ -66,7 +66,9 @@ def quantiles(columns: Tensor, truth: Tensor, floor: float) -> Tensor:
     """`(1, C)`: the score that a share `floor` of the positives of each column reaches; 0 without positives."""
     positives = truth > 0
     found = columns.masked_fill(~positives, -torch.inf).sort(dim=0, descending=True).values
-    needed = (floor * positives.sum(dim=0, keepdim=True)).ceil().long() - 1
+    # A share such as 0.15 of 100 is 15, which no rounding may make 16.
+    wanted = floor * positives.sum(dim=0, keepdim=True).double() - 1e-9
+    needed = wanted.ceil().long() - 1
     return torch.where(positives.any(dim=0, keepdim=True), found.gather(0, needed.clamp(min=0)), 0.0)
 
 

@@ -19,6 +19,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("jaccard", "f1", "f_beta"),
     cost="O(n log n)",
+    monotone=True,
     bounds=(0.0, math.inf),
     paper="Yu, Blaschko: The Lovász Hinge, arXiv 1512.07797; Berman et al.: The Lovász-Softmax Loss, CVPR 2018, Eq. 6",
 )

@@ -20,6 +20,7 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("jaccard", "f1", "f_beta"),
     cost="O(n log n)",
+    monotone=True,
     bounds=(0.0, 1.0),
     paper="Berman, Rannen Triki, Blaschko: The Lovász-Softmax Loss, CVPR 2018, Eq. 9 and Algorithm 1",
 )

@@ -36,6 +36,14 @@ CARD = Card(
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("f1", "accuracy", "mcr", "jaccard", "balanced_accuracy", "youden_j"),
     cost="O(n)",
+    monotone=True,
+    by_aim={
+        "accuracy": {"score": "accuracy"},
+        "mcr": {"score": "accuracy"},
+        "jaccard": {"score": "jaccard"},
+        "balanced_accuracy": {"score": "balanced_accuracy"},
+        "youden_j": {"score": "youden_j"},
+    },
     bounds=(0.0, 2.0),
     paper="Marchetti et al.: Score-Oriented Loss (SOL) Functions, Pattern Recognition 132, 2022, arXiv 2103.15522",
 )

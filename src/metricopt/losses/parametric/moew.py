@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import torch
@@ -21,6 +22,7 @@ CARD = Card(
     aims_at=("mcr", "accuracy", "precision_at_recall", "average_precision"),
     cost="O(n)",
     stateful=True,
+    bounds=(0.0, math.inf),
     tier="contrib",
     needs={"size": 3},
     paper="Zhao et al.: Metric-Optimized Example Weights, ICML 2019",

@@ -19,6 +19,7 @@ CARD = Card(
     cost="O(n log n)",
     gradient="surrogate",
     ordered=False,
+    monotone=True,
     bounds=(0.0, 1.0),
     paper="Rolinek et al., Optimizing Rank-based Metrics with Blackbox Differentiation, CVPR 2020",
 )

@@ -23,6 +23,7 @@ CARD = Card(
     cost="O(n log n)",
     gradient="surrogate",
     ordered=False,
+    monotone=True,
     bounds=(0.0, math.inf),
     paper="Rolinek et al., Optimizing Rank-based Metrics with Blackbox Differentiation, CVPR 2020",
 )

@@ -100,7 +100,9 @@ class Soap(nn.Module):
         sums = sums_above(scores, floor, weights)
         for count, first, second in (sums[:3], sums[3:]):
             found.append(second - 2 * floor * first + floor.square() * count)
-        return torch.stack(found) / scores.shape[-1]
+        near, whole = found
+        # An example stands above itself by the margin; less than that is rounding of very large scores.
+        return torch.stack((near, whole.clamp(min=self.margin**2))) / scores.shape[-1]
 
     def _check(self, indices: Tensor, columns: int, rows: int) -> None:
         _, own, examples = self.averages.shape
