@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from job_case import QUICK, Case
-from metricopt import LearnedValue, OutputShift, learn_value
+from metricopt import LearnedValue, OutputShift, learn_value, load
 from metricopt._errors import CheckpointError, ConfigError, FingerprintMismatch
 
 
@@ -93,5 +94,31 @@ def test_what_cannot_work_is_named(case: Case, learned: LearnedValue, tmp_path: 
         case.optimized(value=learned, method="threshold")
     with pytest.raises(ConfigError, match="adapt needs phis"):
         learned.adapt(torch.zeros(3, 2), torch.zeros(3))
-    with pytest.raises(CheckpointError, match="cannot read"):
+    with pytest.raises(CheckpointError, match="there is no folder"):
         LearnedValue.load(tmp_path / "nothing")
+
+
+def test_what_was_rated_refits_the_value_function(case: Case, learned: LearnedValue, tmp_path: Path) -> None:
+    outcome = case.optimized(value=learned, budget=72, method="auto")
+    phis, utilities = outcome.observations
+    assert phis.shape == (len(utilities), learned.function.dim)
+    assert len(utilities) == len(outcome.history)
+    refitted = learned.adapt(phis, utilities)
+    assert len(refitted) == len(learned) + len(utilities)
+    assert re.fullmatch(
+        r"value function for f1: \d+ numbers of phi, \d+ observations(, rank correlation .*)?", str(learned)
+    )
+    assert "tensor" not in repr(learned)
+    phis, utilities = load(outcome.save(tmp_path / "saved")).observations
+    assert (phis.shape, utilities.shape) == ((0, learned.function.dim), (0,))
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_missing(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no folder .*; give one that LearnedValue.save wrote"):
+        case.optimized(value=tmp_path / "nowhere", budget=72, method="auto")
+    with pytest.raises(CheckpointError, match="there is no folder .*; give one that a run"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "run" / "search").mkdir(parents=True)
+    (tmp_path / "run" / "search" / "outcome.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"is the run of a table: metricopt.load\('.*search'\) reads its outcome"):
+        load(tmp_path / "run")

@@ -336,6 +336,7 @@ def test_a_metric_that_fails_half_way_can_be_mended_and_goes_on(table: Path, tmp
         ({"target": "pay", "drop": ()}, "rates classes, but the target 'pay' holds"),
         ({"target": "pay", "metric": "roc_auc_ovr"}, "rates classes, but the target 'pay' holds"),
         ({"metric": "mae", "bounds": (0.0, 1.0)}, "rates numbers, but the target 'income' holds classes"),
+        ({"metric": "mae"}, "rates numbers, but the target 'income' holds classes"),
         ({"target": "pay", "metric": "maee"}, "did you mean 'mae'"),
         ({"target": "pay", "metric": "math:dist"}, "pass --maximize or --minimize"),
         ({"target": "pay", "metric": "sklearn.metrics:mean_absolute_error"}, "pass --maximize or --minimize"),

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigError
@@ -61,6 +62,17 @@ class Outcome:
                 "Load it as metricopt.load(folder, model=...), with a model of the same architecture"
             )
         return self.architecture
+
+    @property
+    def observations(self) -> tuple[Tensor, Tensor]:
+        """All that was rated on the search part: phis `(m, d)`, and their utilities `(m,)` in [0, 1], 1 is best.
+
+        `learned.adapt(*outcome.observations)` tells a value function of them. A saved outcome has none.
+        """
+        results = [one.result for one in self.candidates]
+        if not results:
+            return torch.zeros(0, len(self.phi)), torch.zeros(0, dtype=torch.float64)
+        return torch.cat([one.phis for one in results]), torch.cat([one.utilities for one in results])
 
     def __str__(self) -> str:
         """Two lines for a terminal."""

@@ -140,9 +140,7 @@ def _figures(path: Path) -> dict[str, Any]:
     try:
         found = read_sealed(path)
     except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path.parent} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
-        ) from error
+        raise CheckpointError(_why_absent(path)) from error
     wanted = set(_FIELDS) | {"interval", "value", "files", "kind", "version"}
     if set(found) != wanted or (found["kind"], found["version"]) != (_KIND, _VERSION):
         raise CheckpointError(f"{path} does not hold the fields {sorted(wanted)} of this version. Save it again.")
@@ -158,6 +156,18 @@ def _figures(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path}: interval should be two numbers or null, got {told}. Save it again.")
         found["interval"] = tuple(_number(end, "an end of interval", path) for end in interval)
     return {name: found[name] for name in (*_FIELDS, "interval", "value", "files")}
+
+
+def _why_absent(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {str(folder)!r}; give one that a run or Outcome.save wrote"
+    if (folder / "search" / path.name).is_file():
+        return (
+            f"{folder} is the run of a table: metricopt.load({str(folder / 'search')!r}) reads its outcome, "
+            f"metricopt.tabular.TableModel.load({str(folder / _WEIGHTS)!r}) the model with its columns"
+        )
+    return f"{folder} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
 
 
 def _number(value: Any, name: str, path: Path) -> float:

@@ -98,6 +98,20 @@ def from_sklearn(
     )
 
 
+def rates_numbers(name: object) -> bool:
+    """Whether `name` is that of a scorer of scikit-learn for regressions, or a short one for it.
+
+    >>> rates_numbers("mae"), rates_numbers("neg_mean_squared_error"), rates_numbers("f1"), rates_numbers("no such")
+    (True, True, False, False)
+    """
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if not isinstance(name, str):
+        return False
+    found = scorer_name(name.strip())
+    return found in get_scorer_names() and _is_regression(get_scorer(found)._score_func)
+
+
 def is_scorer(metric: object) -> bool:
     """Whether it was made by `make_scorer`."""
     return hasattr(metric, "_score_func") and hasattr(metric, "_sign")

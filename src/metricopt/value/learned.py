@@ -40,9 +40,9 @@ class LearnedValue:
     12
     """
 
-    function: ValueFunction
-    phis: Tensor
-    utilities: Tensor
+    function: ValueFunction = field(repr=False)
+    phis: Tensor = field(repr=False)
+    utilities: Tensor = field(repr=False)
     metric: str
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64), repr=False)
@@ -57,6 +57,12 @@ class LearnedValue:
     def __len__(self) -> int:
         return len(self.utilities)
 
+    def __str__(self) -> str:
+        """One line for a terminal."""
+        told = f"value function for {self.metric}: {self.function.dim} numbers of phi, {len(self)} observations"
+        rank = self.diagnostics.get("last_spearman")
+        return told if rank is None else f"{told}, rank correlation {rank:.2f} with what it had not seen"
+
     def adapt(self, phis: Tensor, utilities: Tensor, *, config: FitConfig | None = None, seed: int = 0) -> LearnedValue:
         """A refit to old and new observations together; this one stays as it is.
 
@@ -64,7 +70,7 @@ class LearnedValue:
         old estimates on the new observations: what is kept of them is where the metric rises and falls.
 
         Args:
-            phis, utilities: `(k, d)` and `(k,)`, observed on the new model.
+            phis, utilities: `(k, d)` and `(k,)`, observed on the new model, such as `outcome.observations`.
             config: of the fit; gentle by default.
             seed: of its batches.
 
@@ -112,6 +118,8 @@ class LearnedValue:
             FingerprintMismatch: the two files belong to different phis.
         """
         path = Path(folder)
+        if not path.is_dir():
+            raise CheckpointError(f"there is no folder {str(path)!r}; give one that LearnedValue.save wrote")
         function = ValueFunction.load(path / _FUNCTION)
         tensors, settings = read_tensors(path / _POINTS, kind=_KIND, version=_VERSION)
         metric, count, diagnostics = _checked(path, settings)

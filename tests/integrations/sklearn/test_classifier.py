@@ -305,3 +305,10 @@ def test_missing_targets_are_an_error(mixed: Data, quick: dict[str, Any]) -> Non
 def test_one_class_is_an_error(quick: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="at least two classes, y holds 1 class"):
         MetricOptClassifier(**quick).fit(np.zeros((4, 2)), ["a"] * 4)
+
+
+@pytest.mark.parametrize("metric", ["mae", "neg_mean_squared_error"])
+def test_a_metric_of_numbers_is_not_one_of_classes(metric: str) -> None:
+    X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    with pytest.raises(ConfigError, match="rates numbers, and a classifier predicts classes"):
+        MetricOptClassifier(metric).fit(X, y)

@@ -54,7 +54,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             over to a model that is trained on all rows, as `TunedThresholdClassifierCV` does. None: `validation_fraction` of the rows is held out, the model is
             trained on the others, and phi may enter the network anywhere. "auto": 5 folds up to 10,000 rows, since a
             part of few rows proves nothing; None for more, and for metrics of order alone, which no shift moves.
-        calls: of the metric that `fit` may make, test included; 0 trains only.
+        calls: of the metric that `fit` may make, test included; 0 trains only. With folds at least 174: five searches
+            more are part of the test.
         method: what searches: "auto", the name of a method, or several.
         higher_is_better: the direction of a callable.
         bounds: the range of the metric, where it is not known.

@@ -13,6 +13,7 @@ from ..._errors import ConfigError, MetricError
 from ..._random import generator
 from ...metrics import ALIASES, METRICS, Metric, metric_from_spec
 from ...metrics.external.from_spec import in_options
+from ...metrics.from_sklearn import rates_numbers
 from ...tabular import WIDE, TargetScale, metric_of_numbers
 from .first_call import FirstCall
 from .parts import TableParts
@@ -64,13 +65,12 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
 
 
 def _of_classes(request: TableRequest, target: Target) -> Metric:
-    metric = _named(request, request.bounds)
-    if getattr(metric.fn, "regression", False):
+    if rates_numbers(request.metric):
         raise ConfigError(
             f"metric {request.metric!r} rates numbers, but the target {target.name!r} holds classes; name one of "
             "`metricopt metrics`, or use --task regression"
         )
-    return metric
+    return _named(request, request.bounds)
 
 
 def _of_numbers(request: TableRequest, target: Target) -> Metric:
