@@ -6,7 +6,7 @@ import difflib
 import inspect
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ def build_problem(spec: str) -> dict[str, Any]:
     build = object_from_file(where, name) if where.endswith(".py") else object_from_module(where, name)
     if not callable(build):
         raise ConfigError(f"{name!r} in {where} is a {type(build).__name__}; name a function that builds the problem")
+    needed = _needed_arguments(build)
+    if needed:
+        raise ConfigError(
+            f"{spec} asks for {', '.join(needed)}, but the function must take no arguments; give each a default"
+        )
     try:
         problem = build()
     except MetricOptError:
@@ -55,6 +60,16 @@ def build_problem(spec: str) -> dict[str, Any]:
             "metricopt --debug shows the traceback"
         ) from error
     return _checked(problem, spec)
+
+
+def _needed_arguments(build: Callable[..., Any]) -> list[str]:
+    """The parameters without a default; none where Python cannot tell, as for some functions written in C."""
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in several]
 
 
 def _checked(problem: Any, spec: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import typer
 
+from .grid import Column, print_grid
+
 #: What `after` of a part is of: the change that was accepted, the one that was refused, or the model as it was.
 AfterIs = Literal["accepted", "refused", "unchanged"]
 
@@ -71,21 +73,12 @@ def show(result: Printed, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.plain, allow_nan=False))
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    percent = f"{100 * result.confidence:g} % interval"
-    grid = Table(title=result.title, title_justify="left", box=SIMPLE_HEAD)
-    grid.add_column("", no_wrap=True)
-    for name in ("before", "after", "gain", percent):
-        grid.add_column(name, justify="right", no_wrap=True)
-    for part in result.parts:
-        grid.add_row(*_cells(part, result))
-    console = Console(highlight=False, markup=False, soft_wrap=False)
-    console.print(grid)
+    numbers = ("before", "after", "gain", f"{100 * result.confidence:g} % interval")
+    columns = [Column(""), *(Column(name, number=True) for name in numbers)]
+    typer.echo(result.title)
+    print_grid(columns, [_cells(part, result) for part in result.parts], plain=True)
     for line in result.lines:
-        console.print(line, soft_wrap=True)
+        typer.echo(line)
 
 
 def verdict_of_test(part: Part, result_accepted: bool, higher_is_better: bool) -> str | None:
@@ -117,7 +110,7 @@ def figures_of(part: Part | None, higher_is_better: bool) -> dict[str, Any] | No
 
 def _cells(part: Part, result: Printed) -> Sequence[str]:
     name = part.name if part.rows is None else f"{part.name}, {part.rows:,} rows"
-    name += _MARKS[part.after_is]
+    name += _MARKS[part.after_is]  # on a line of its own: the numbers need the width
     if part.low is None or part.high is None:
         interval = "not tested"
     elif not result.accepted and part.low == part.high == 0.0:
@@ -128,8 +121,8 @@ def _cells(part: Part, result: Printed) -> Sequence[str]:
     return name, f"{part.before:.4g}", f"{part.after:.4g}", f"{gain:+.4g}" if gain else "0", interval
 
 
-#: Behind the name of a row: in one table "after" may be of a refused change and of the model that came back.
-_MARKS: dict[AfterIs, str] = {"accepted": "", "refused": " (refused change)", "unchanged": " (model as it was)"}
+#: Below the name of a row: in one table "after" may be of a refused change and of the model that came back.
+_MARKS: dict[AfterIs, str] = {"accepted": "", "refused": "\n(refused change)", "unchanged": "\n(model as it was)"}
 
 
 def _gain(part: Part, higher_is_better: bool) -> float:

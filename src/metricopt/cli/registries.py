@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
+
+from .._errors import ConfigError
+from .grid import Column, print_grid
+
+JsonList = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,68 +21,85 @@ def add_to(app: typer.Typer) -> None:
     app.command("losses")(losses)
 
 
-def metrics() -> None:
+def metrics(as_json: JsonList = False) -> None:
     """List the metrics of the library, and the short names of scikit-learn's metrics of numbers."""
     from ..metrics import ALIASES, METRICS, SHORT_NAMES
 
     others = {name: [a for a, target in ALIASES.items() if target == name] for name in METRICS}
-    rows = [
-        [name, card.title, _better(card.higher_is_better), ", ".join(card.kinds), ", ".join(others[name])]
+    found = [
+        _metric(name, card.title, card.higher_is_better, card.kinds, others[name])
         for name, card in ((name, entry.card) for name, entry in METRICS.items())
     ]
-    rows += [
-        [name, short.title, _better(short.higher_is_better), "numbers", short.scorer if short.scorer != name else ""]
+    found += [
+        _metric(name, short.title, short.higher_is_better, ["numbers"], [short.scorer] if short.scorer != name else [])
         for name, short in SHORT_NAMES.items()
     ]
-    _print(["name", "what it is", "better", "for", "also called"], rows)
+    if as_json:
+        _print_json(found)
+        return
+    columns = {"name": "name", "title": "what it is", "better": "better", "for": "for", "also_called": "also called"}
+    _print(columns, found, spare=("also_called",))
     typer.echo(
         "All scorers of scikit-learn are metrics too. One that is named neg_... is shown without its sign, as the error "
         "itself: lower is better."
     )
 
 
-def methods() -> None:
+def _metric(name: str, title: str, higher: bool, kinds: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
+    better = "higher" if higher else "lower"
+    return {"name": name, "title": title, "better": better, "for": list(kinds), "also_called": list(others)}
+
+
+def methods(as_json: JsonList = False) -> None:
     """List the methods: ours, the rivals, the controls, the ablations, and the outside references of tables."""
     from ..bench.reference_methods import REFERENCES
     from ..methods import METHODS
 
     cards = [(name, entry.card, entry.card.adapters) for name, entry in METHODS.items()]
     cards += [(name, entry.card, "") for name, entry in REFERENCES.items()]
-    _print(
-        ["name", "what it is", "family", "adapters", "needs"],
-        ([name, card.title, card.family, adapters, card.extra or ""] for name, card, adapters in cards),
-    )
+    found = [
+        {"name": name, "title": card.title, "family": card.family, "adapters": adapters or None, "needs": card.extra}
+        for name, card, adapters in cards
+    ]
+    if as_json:
+        _print_json(found)
+        return
+    heads = {"name": "name", "title": "what it is", "family": "family", "adapters": "adapters", "needs": "needs"}
+    _print(heads, found, spare=("adapters",))
 
 
 def losses(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
+    as_json: JsonList = False,
 ) -> None:
     """List the losses: what they aim at, what they cost, where they come from."""
     from ..losses import LOSSES, page
 
+    if markdown and as_json:
+        raise ConfigError("--markdown and --json are two ways to print the losses; choose one")
     if markdown:
         typer.echo(page.markdown(), nl=False)
         return
-    _print(
-        ["name", "aims at", "cost", "paper"],
-        (
-            [name, ", ".join(card.aims_at), card.cost, card.paper]
-            for name, card in ((name, entry.card) for name, entry in LOSSES.items())
-        ),
-    )
+    found = [
+        {"name": name, "title": card.title, "aims_at": list(card.aims_at), "cost": card.cost, "paper": card.paper}
+        for name, card in ((name, entry.card) for name, entry in LOSSES.items())
+    ]
+    if as_json:
+        _print_json(found)
+        return
+    _print({"name": "name", "aims_at": "aims at", "cost": "cost", "paper": "paper"}, found, spare=("cost",))
 
 
-def _better(higher: bool) -> str:
-    return "higher" if higher else "lower"
+def _print_json(found: Sequence[Mapping[str, Any]]) -> None:
+    typer.echo(json.dumps(found, allow_nan=False))
 
 
-def _print(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(heads: Mapping[str, str], found: Sequence[Mapping[str, Any]], *, spare: Sequence[str]) -> None:
+    """A table of some fields; those in `spare` are left out of a narrow one, in this order."""
+    order = {key: len(spare) - at for at, key in enumerate(spare)}
+    columns = [Column(head, whole=key == "name", spare=order.get(key, 0)) for key, head in heads.items()]
+    print_grid(columns, [[_cell(each[key]) for key in heads] for each in found])
 
-    grid = Table()
-    for name in header:
-        grid.add_column(name, overflow="fold", no_wrap=name == "name")
-    for row in rows:
-        grid.add_row(*row)
-    Console(highlight=False, markup=False).print(grid)
+
+def _cell(value: str | list[str] | None) -> str:
+    return ", ".join(value) if isinstance(value, list) else value or ""
