@@ -60,6 +60,17 @@ def test_every_shell_is_answered_in_its_own_way() -> None:
 
 
 @pytest.mark.parametrize(
+    ("shell", "said"),
+    [("bash", "complete -o default -F"), ("zsh", "#compdef metricopt"), ("fish", "complete --command metricopt")],
+)
+def test_the_script_of_any_shell_is_printed_as_the_page_says(shell: str, said: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
+    assert "_METRICOPT_COMPLETE=source_fish metricopt" in page
+    environment = {"_METRICOPT_COMPLETE": f"source_{shell}"}
+    assert said in CliRunner().invoke(app, [], env=environment, prog_name="metricopt").output
+
+
+@pytest.mark.parametrize(
     ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", ".config/fish/completions/metricopt.fish")]
 )
 def test_completion_installs_for_a_shell(tmp_path: Path, shell: str, file: str) -> None:

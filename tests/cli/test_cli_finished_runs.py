@@ -34,6 +34,7 @@ def test_a_report_is_written_anew(folder: Path, tmp_path: Path) -> None:
     assert done.stdout.rstrip().endswith("page.html")
     page = (tmp_path / "page.html").read_text()
     assert "120 that nobody saw before" in page
+    assert "On 120 test rows that nobody chose by" in page
     assert page == (folder / "run" / "report.html").read_text()
 
 

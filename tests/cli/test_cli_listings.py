@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -22,6 +25,43 @@ def test_every_name_is_listed_whole(command: str, names: list[str]) -> None:
     assert done.exit_code == 0, done.output
     listed = {line.split()[1] for line in done.output.splitlines() if line.startswith("│ ")}
     assert set(names) <= listed
+
+
+@pytest.mark.parametrize("columns", [80, 60, 200])
+@pytest.mark.parametrize("command", ["metrics", "methods", "losses"])
+def test_words_stay_whole_at_any_width(command: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every word of the table is a word of the same listing as JSON: none is cut in two."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done, plain = CliRunner().invoke(app, [command]), CliRunner().invoke(app, [command, "--json"])
+    listed = json.dumps(json.loads(plain.stdout), ensure_ascii=False)
+    heads = {"what", "it", "also", "called", "aims", "at"}
+    known = set(re.findall(r"[\w-]+", listed)) | heads
+    table = "\n".join(line for line in done.output.splitlines() if line.startswith("│ "))
+    assert "…" not in done.output
+    assert set(re.findall(r"[\w-]+", table)) <= known
+    if columns == 80:
+        assert max(map(len, table.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "names", "keys"),
+    [
+        ("metrics", [*METRICS, *SHORT_NAMES], ["name", "title", "better", "for", "also_called"]),
+        ("methods", [*METHODS, *REFERENCES], ["name", "title", "family", "adapters", "needs"]),
+        ("losses", [*LOSSES], ["name", "title", "aims_at", "cost", "paper"]),
+    ],
+)
+def test_every_listing_is_there_as_json(command: str, names: list[str], keys: list[str]) -> None:
+    done = CliRunner().invoke(app, [command, "--json"])
+    found = json.loads(done.stdout)
+    assert [each["name"] for each in found] == names
+    assert all(list(each) == keys for each in found)
+
+
+def test_json_and_markdown_are_not_asked_for_together() -> None:
+    done = CliRunner().invoke(app, ["losses", "--json", "--markdown"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "choose one" in done.stderr
 
 
 def test_the_listing_says_what_becomes_of_a_negated_error() -> None:

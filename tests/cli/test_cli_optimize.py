@@ -106,13 +106,15 @@ def test_every_option_reaches_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metricopt.job.table.job.optimize_table", caught)
     options = "--target y --metric a.py:b --minimize --bounds -2 3.5 --reads labels --task classification --positive no"
     options += " --drop a,b --separator tab --encoding cp1252 --method threshold,cma_es --loss cross_entropy --calls 99"
-    options += " --seconds 7 --validation 0.3 --test 0.1 --acceptance 0.5 --confidence 0.9 --seed 4 --device cpu"
+    options += " --name"
+    options += " cost --seconds 7 --validation 0.3 --test 0.1 --acceptance 0.5 --confidence 0.9 --seed 4 --device cpu"
     assert invoke("t.csv", *shlex.split(options)).exit_code == 130
     assert seen == [
         TableRequest(
             path=Path("t.csv"),
             target="y",
             metric="a.py:b",
+            name="cost",
             higher_is_better=False,
             bounds=(-2.0, 3.5),
             reads="labels",
@@ -185,6 +187,35 @@ def test_stopped_before_anything_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     done = invoke("people.csv", *QUICK)
     assert done.exit_code == 130
     assert done.stderr.startswith("metricopt: stopped; nothing had begun. The same command goes on: metricopt optimize")
+
+
+RATE = """\
+import sys
+import numpy as np
+
+with np.load(sys.argv[1]) as found:
+    print(np.mean((found["scores"] > 0) != found["targets"]))
+"""
+
+
+def test_a_command_is_called_by_its_script_in_the_result_and_the_report() -> None:
+    Path("rate.py").write_text(RATE)
+    metric = "cmd:" + shlex.join([sys.executable, str(Path("rate.py").absolute()), "{file}"])
+    options = ["--target", "income", "--drop", "pay", "--metric", metric, "--minimize", "--method", "threshold"]
+    done = invoke("people.csv", *options, "--calls", "62", "--confidence", "0.5", "--quiet")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("rate.py of 'income' = 'low', lower is better\n")
+    (page,) = Path("runs").glob("*/report.html")
+    assert "<h1>income by rate.py</h1>" in page.read_text()
+    assert sys.executable not in page.read_text()
+
+
+def test_a_metric_of_a_table_is_called_what_the_user_says() -> None:
+    plain = json.loads(invoke("people.csv", *QUICK, "--json").stdout)
+    named = json.loads(invoke("people.csv", *QUICK, "--json", "--name", "F1 of the low").stdout)
+    assert (named["metric"], named["run"]) == ("F1 of the low", "runs/people-F1-of-the-low")
+    assert named["acceptance"] == plain["acceptance"]
+    assert "<h1>income by F1 of the low</h1>" in Path(named["report"]).read_text()
 
 
 def test_a_failing_command_is_told_with_its_last_words_and_a_status_of_its_own() -> None:

@@ -33,6 +33,7 @@ def text(): return "model"
 def lacks(): return {"model": build()["model"]}
 def strange(): return build() | {"vall": 1}
 def fails(): return [][3]
+def asks(seed, *more, size=3): return build()
 number = 3
 """
 
@@ -71,6 +72,26 @@ def test_the_command_line_has_the_last_word_on_the_metric() -> None:
     assert found["acceptance"]["after"] < found["acceptance"]["before"]
 
 
+def test_a_metric_is_called_what_the_user_says() -> None:
+    """In the result, the report and the saved outcome; the search is that of the metric with its own name."""
+    options = ["--calls", "100", "--method", "threshold", "--json"]
+    plain = json.loads(invoke("problem.py:build", *options).stdout)
+    named = json.loads(invoke("problem.py:build", *options, "--name", "F1 of the late").stdout)
+    assert named["metric"] == "F1 of the late"
+    assert named["acceptance"] == plain["acceptance"]
+    assert named["run"] == "runs/problem-F1-of-the-late"
+    outcome = metricopt.load(named["run"], model=torch.nn.Linear(3, 1))
+    assert (outcome.metric, outcome.story.metric) == ("F1 of the late", "F1 of the late")
+    assert "<h1>Linear, tuned for F1 of the late</h1>" in Path(named["report"]).read_text()
+
+
+def test_a_budget_for_the_threshold_alone_is_told() -> None:
+    done = invoke("problem.py:build", "--calls", "80")
+    assert done.exit_code == 0, done.output
+    assert "Only the threshold was tuned: 80 metric calls leave too few for MetricOpt to learn from" in done.stdout
+    assert "Only the threshold" not in invoke("problem.py:build", "--calls", "80", "--method", "threshold").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -78,6 +99,11 @@ def test_the_command_line_has_the_last_word_on_the_metric() -> None:
         (["problem.py:lacks"], "lacks train, val"),
         (["problem.py:strange"], "has an unknown 'vall'; did you mean 'val'?"),
         (["problem.py:fails"], "problem.py:fails failed: IndexError: list index out of range (problem.py:20)"),
+        (
+            ["problem.py:asks"],
+            "problem.py:asks asks for seed, but the function must take no arguments; give each a default",
+        ),
+        (["problem.py:build", "--name", ""], "the name of the metric must be one line of 1 to 60 characters"),
         (["problem.py:number"], "'number' in problem.py is a int; name a function"),
         (["problem.py:bild"], "problem.py has no 'bild'; did you mean 'build'?"),
         (["problm.py:build"], "did you mean 'problem.py'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from metricopt.cli.printed import Part, Printed, show
 from metricopt.cli.result_of_table import printed_table
 from metricopt.job.table.job import TableResult
+from metricopt.job.table.request import SOME
+from metricopt.job.table.small_budget import note_on_budget
 from metricopt.job.table.summary import Figures, TableSummary
 
 REFUSED = TableSummary(
@@ -48,9 +51,9 @@ def _printed(summary: TableSummary) -> Printed:
 @pytest.mark.parametrize(
     ("summary", "acceptance", "test"),
     [
-        (REFUSED, "acceptance, 60 rows (refused change)", "test, 120 rows (model as it was)"),
-        (NOTHING, "acceptance, 60 rows (model as it was)", "test, 120 rows (model as it was)"),
-        (ACCEPTED, "acceptance, 60 rows  ", "test, 120 rows  "),
+        (REFUSED, "(refused change)", "(model as it was)"),
+        (NOTHING, "(model as it was)", "(model as it was)"),
+        (ACCEPTED, "", ""),
     ],
     ids=["refused", "nothing proposed", "accepted"],
 )
@@ -58,9 +61,51 @@ def test_rows_name_the_model_that_they_are_of(
     summary: TableSummary, acceptance: str, test: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show(_printed(summary), as_json=False)
-    lines = capsys.readouterr().out.splitlines()
-    assert any(acceptance in line for line in lines)
-    assert any(test in line for line in lines)
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for name, mark in (("acceptance, 60 rows", acceptance), ("test, 120 rows", test)):
+        (at,) = (at for at, line in enumerate(lines) if line.startswith(name))
+        below = lines[at + 1]
+        assert below == mark if mark else not below.startswith("(")
+
+
+WIDE = replace(
+    REFUSED,
+    acceptance=Figures(rows=60_000, before=-1.234e-05, after=-1.234e05, low=-1.234e-05, high=0.1236),
+    test=Figures(rows=120_000, before=-1.234e-05, after=-1.234e-05, low=0.0, high=0.0),
+)
+
+
+@pytest.mark.parametrize("summary", [REFUSED, NOTHING, ACCEPTED, WIDE], ids=["refused", "nothing", "accepted", "wide"])
+@pytest.mark.parametrize("columns", [80, 40])
+def test_a_number_is_never_cut(
+    summary: TableSummary, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show(_printed(summary), as_json=False)
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    for part in (summary.acceptance, summary.test):
+        assert part is not None
+        numbers = f"{part.before:.4g} +{part.after:.4g} "
+        assert re.search(re.escape(numbers).replace("\\ ", " +").replace("\\+", ""), shown)
+    if columns == 80:
+        table = shown.partition("Not accepted" if not summary.accepted else "Accepted")[0]
+        assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
+
+
+def test_a_budget_for_the_threshold_alone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    note = note_on_budget(["threshold"], auto=True, calls=80, unseen=SOME)
+    show(_printed(replace(REFUSED, notes=("Numbers have a decimal comma.", *note))), as_json=False)
+    shown = capsys.readouterr().out
+    assert "80 metric calls leave too few for MetricOpt to learn from; it needs --calls 102 or more." in shown
+    assert "decimal comma" not in shown, "what was said before the search is not said again"
+
+
+@pytest.mark.parametrize(
+    ("stages", "auto"), [(["threshold"], False), (["threshold", "metricopt"], True), (["metricopt"], True)]
+)
+def test_a_budget_that_sufficed_is_no_news(stages: list[str], auto: bool) -> None:
+    assert note_on_budget(stages, auto=auto, calls=80, unseen=SOME) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable
 
-from metricopt.report import Confusion, Histogram, Point, Prediction, Run, Stage, Story
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
 
 FACTS = {
     "model": "mlp 123-64-1, 7,937 weights",
@@ -100,6 +100,7 @@ def seven_classes() -> Story:
         predictions=_predictions(draw, 320, 17.0, 27.0, 0.8),
         embedding=_embedding(draw, 800, lambda t: 27.0 - 9.5 * t),
         confusion=Confusion(labels, _confusion(draw, sizes, 0.78), _confusion(draw, sizes, 0.87)),
+        test=OnTestRows(rows=58_101, before=23.55, after=18.42, low=4.71, high=5.55),
     )
 
 
@@ -136,6 +137,7 @@ def rejected() -> Story:
             threshold_before=0.5,
             threshold_after=0.56,
         ),
+        test=OnTestRows(rows=120, before=0.9583, after=0.9583),
     )
 
 

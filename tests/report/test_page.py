@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricopt.report import Confusion, Histogram, Point, Prediction, Run, Stage, Story, render, write
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story, render, write
 from report.stories import HOSTILE, STORIES, binary, hostile, minimal, rejected, seven_classes, unverified
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -111,6 +112,41 @@ def test_what_was_rejected_says_that_the_original_comes_back_and_why() -> None:
     assert "after:" not in text
     assert "proposed (refused): share of the class in %" in text
     assert "candidate" not in text
+
+
+TEST = OnTestRows(rows=600, before=0.6412, after=0.6781, low=0.0197, high=0.0541)
+
+
+def test_the_figures_to_quote_stand_in_the_answer() -> None:
+    text = _text(render(replace(binary(), test=TEST)))
+    answer = text[: text.index("What changed for which class")]
+    said = "On 600 test rows that nobody chose by: 0.641 → 0.678 (gain between 0.020 and 0.054 better)."
+    assert said in answer
+    assert "The figures on test rows are the ones to quote." in answer
+    assert "that nobody chose by" not in _text(render(binary()))
+
+
+def test_test_rows_of_a_refused_change_are_of_the_model_as_it_was() -> None:
+    test = OnTestRows(rows=1, before=0.4521, after=0.4521)
+    text = _text(render(replace(rejected(), test=test)))
+    assert "On 1 test row that nobody chose by, the model stayed as it was: 0.452." in text
+
+
+def test_a_proposal_that_is_not_the_best_call_is_explained() -> None:
+    seen, said = (0.80, 0.85, 0.9), "A line can end better than the proposal in the table"
+    averaged, best = (minimal(stages=(Stage("a", "MetricOpt", value, 3, 1.0, True, seen),)) for value in (0.82, 0.9))
+    assert said in _text(render(averaged))
+    assert said not in _text(render(best))
+    assert "Its proposal, on the search part" in _text(render(best))
+
+
+@pytest.mark.parametrize(("hit", "told"), [(7, True), (8, False), (10, False)])
+def test_a_value_function_that_is_too_sure_of_itself_is_told(hit: int, told: bool) -> None:
+    predictions = tuple(Prediction(0.8 if at < hit else 0.9, 0.01, 0.8) for at in range(10))
+    text = _text(render(minimal(predictions=predictions)))
+    assert f"{10 * hit} % lie within two spreads" in text
+    assert ("too sure of itself" in text) is told
+    assert ("only the order of its estimates counts" in text) is told
 
 
 def test_what_was_not_verified_says_so() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricopt._errors import CheckpointError, ConfigError
-from metricopt.report import Confusion, Histogram, Point, Prediction, Run, Stage, Story
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
 from report.stories import STORIES, binary, minimal
 
 
@@ -28,6 +28,12 @@ def test_json_comes_back_exactly(name: str) -> None:
     again = Story.from_json(text)
     assert again == story
     assert again.to_json() == text
+
+
+def test_a_story_from_before_there_were_test_rows_is_read() -> None:
+    fields = json.loads(binary().to_json())
+    assert fields.pop("test") is None
+    assert Story.from_json(json.dumps(fields)) == binary()
 
 
 def test_lists_and_numpy_numbers_become_plain_values() -> None:
@@ -105,6 +111,9 @@ HISTOGRAM = {"title": "score", "edges": (0.0, 0.5, 1.0), "before": {"a": (1, 2)}
         (lambda: Run(**{**RUN, "std": (0.0, -0.1)}), "std must be at least 0"),
         (lambda: Run(**{**RUN, "seen": ((0,),)}), r"seen\[0\] must be a pair"),
         (lambda: Run((), None, (), (), (), "a"), "steps must not be empty"),
+        (lambda: OnTestRows(rows=5, before=0.5, after=0.6, low=0.1), "low and high must be an interval"),
+        (lambda: OnTestRows(rows=-5, before=0.5, after=0.6), "rows must be a whole number"),
+        (lambda: minimal(test={}), "test must be a OnTestRows or None"),
         (lambda: Prediction(0.1, -0.1, 0.1), "spread must be at least 0"),
         (lambda: Point(0.0, math.nan, 0.0), "y must be a finite number"),
         (lambda: Confusion(("a",), ((1,),), ((1,),)), "labels must be two or more"),
@@ -233,6 +242,7 @@ def _small() -> str:
         embedding=(Point(0.0, 1.0, 0.5),),
         confusion=Confusion(("a", "b"), ((1, 2), (3, 4)), ((2, 1), (3, 4))),
         histogram=histogram,
+        test=OnTestRows(rows=3, before=0.4, after=0.5, low=0.0, high=0.2),
     ).to_json()
 
 

@@ -23,7 +23,7 @@ Begun: TypeAlias = Callable[[Path], None]
 
 _TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "test")
 _BUDGET = ("calls", "seconds", "acceptance", "confidence", "seed", "device")
-_OF_REQUEST = (*_TABLE_ONLY, *_BUDGET, "metric", "bounds", "reads", "task", "method", "loss")
+_OF_REQUEST = (*_TABLE_ONLY, *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,6 +36,7 @@ def optimize(
     data: options.Data,
     target: options.Target = None,
     metric: options.MetricSpec = None,
+    name: options.Name = None,
     maximize: options.Maximize = None,
     bounds: options.Bounds = None,
     reads: options.ReadsOption = None,
@@ -119,9 +120,9 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..job import optimize as optimize_model
-    from ..job.table.request import default_folder
+    from ..job.table.request import checked_name, default_folder
     from ..metrics import Budget
-    from .result_of_problem import printed_outcome
+    from .result_of_problem import note_of, printed_outcome, renamed
 
     spec = given["data"]
     strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
@@ -129,6 +130,8 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         raise ConfigError(
             f"{', '.join(strange) or '--task'} goes with a table, but {spec} builds a problem; leave it out"
         )
+    if "name" in given:
+        checked_name(given["name"])
     arguments = build_problem(spec)
     arguments |= {name: given[name] for name in ("loss", "acceptance", "confidence", "seed", "device") if name in given}
     arguments |= _wanted(arguments, given, spec)
@@ -138,9 +141,12 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     if "calls" in given or "seconds" in given:
         arguments["budget"] = Budget(calls=given.get("calls"), seconds=given.get("seconds"))
     source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
-    folder = given.get("run") or default_folder(source, arguments["metric"].name)
+    folder = given.get("run") or default_folder(source, given.get("name") or arguments["metric"].name)
     begun(folder)
-    return printed_outcome(optimize_model(**arguments, run=folder, quiet=quiet), folder)
+    outcome = optimize_model(**arguments, run=folder, quiet=quiet)
+    if "name" in given:
+        outcome = renamed(outcome, given["name"], folder)
+    return printed_outcome(outcome, folder).with_lines(*note_of(outcome, arguments))
 
 
 def _wanted(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:

@@ -20,6 +20,9 @@ MetricSpec = Annotated[
         autocompletion=complete.metrics,
     ),
 ]
+Name = Annotated[
+    str | None, typer.Option(help="What the metric is called in the result and the report. [default: its own name]")
+]
 Maximize = Annotated[
     bool | None, typer.Option("--maximize/--minimize", help="Which way is better, if the metric does not say so.")
 ]

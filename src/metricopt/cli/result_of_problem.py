@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..job import Outcome
+from ..job.table.request import SOME
+from ..job.table.small_budget import note_on_budget
+from ..metrics import Budget
 from .printed import Part, Printed, figures_of
+
+
+def renamed(outcome: Outcome, name: str, folder: Path) -> Outcome:
+    """The same with another name of its metric, kept in its run folder; the search knew the metric by its own name."""
+    title = outcome.story.title.removesuffix(outcome.metric) + name
+    outcome = replace(outcome, metric=name, story=replace(outcome.story, metric=name, title=title))
+    outcome.save(folder)
+    return outcome
+
+
+def note_of(outcome: Outcome, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """What there is to say where the budget was too small for MetricOpt.
+
+    Args:
+        outcome: of a run.
+        arguments: of `metricopt.optimize`.
+    """
+    budget = arguments.get("budget")
+    return note_on_budget(
+        [stage.name for stage in outcome.story.stages],
+        auto=arguments.get("method", "auto") == "auto" and arguments.get("value") is None,
+        calls=budget.calls if isinstance(budget, Budget) else budget,
+        unseen=None if outcome.interval is None else SOME,
+    )
 
 
 def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = None) -> Printed:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..job.table.job import MODEL, REPORT, TableResult
+from ..job.table.small_budget import on_budget
 from ..job.table.summary import Figures, TableSummary
 from .printed import Part, Printed, figures_of, verdict_of_test
 from .words import as_command
@@ -28,20 +29,22 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     lines = [
         f"{'Accepted' if summary.accepted else 'Not accepted, the model stays as it was'}: {summary.reason}",
         f"Proposed by: {summary.proposal}." if summary.proposal else "",
+        *on_budget(summary.notes),
         (test and verdict_of_test(test, summary.accepted, summary.higher_is_better)) or "",
         f"{asked}, {summary.seconds:.1f} s{'; finished before, nothing was computed again' if result.again else ''}.",
-        "",
+    ]
+    where = (
         f"Run folder: {folder}",
         f"Use it:     {as_command(['predict', str(folder), 'NEW.csv', '--out', 'predictions.csv'])}",
         f"Report:     {page}",
-    ]
+    )
     return Printed(
         title=f"{summary.metric} of {of}, {best} is better",
         parts=tuple(part for part in (test, acceptance) if part is not None),
         higher_is_better=summary.higher_is_better,
         confidence=summary.confidence,
         accepted=summary.accepted,
-        lines=tuple(line for at, line in enumerate(lines) if line or at == 4),
+        lines=(*filter(None, lines), "", *where),
         plain=_plain(summary, folder, page, acceptance, test) | {"again": result.again},
     )
 

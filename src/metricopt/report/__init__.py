@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .page import render, write
-from .story import MAX_CLASSES, MAX_SERIES, Confusion, Histogram, Point, Prediction, Run, Stage, Story
+from .story import MAX_CLASSES, MAX_SERIES, Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
 
 __all__ = [
     "MAX_CLASSES",
     "MAX_SERIES",
     "Confusion",
     "Histogram",
+    "OnTestRows",
     "Point",
     "Prediction",
     "Run",

@@ -33,6 +33,7 @@ class Answer:
     gain: str
     interval: str
     measured: str
+    on_test: str
     numbers: tuple[tuple[str, str], ...]
     wide: Markup | None
     narrow: Markup | None
@@ -57,6 +58,7 @@ def answer(story: Story) -> Answer:
         gain=words.difference(story.gain),
         interval=_interval(story, words),
         measured=_measured(story),
+        on_test=_on_test(story, words),
         numbers=(
             (f"{story.calls:,}", "metric call" if story.calls == 1 else "metric calls"),
             (duration(story.seconds), "in all"),
@@ -93,6 +95,18 @@ def _measured(story: Story) -> str:
             "too good. Run again with an acceptance test before you rely on them."
         )
     return "Measured on the acceptance part of the validation data, which the search never saw."
+
+
+def _on_test(story: Story, words: Wording) -> str:
+    """The figures to quote, in one sentence; nothing where there are no such rows."""
+    if story.test is None:
+        return ""
+    test, rows = story.test, f"On {counted(story.test.rows, 'test row')} that nobody chose by"
+    if not story.accepted:
+        return f"{rows}, the model stayed as it was: {words.value(test.before)}."
+    change = f"{words.value(test.before)} → {words.value(test.after)}"
+    gain = "" if test.low is None or test.high is None else f" (gain {words.interval(test.low, test.high)})"
+    return f"{rows}: {change}{gain}."
 
 
 def _picture(story: Story, words: Wording, width: int) -> Markup:

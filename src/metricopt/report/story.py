@@ -27,6 +27,7 @@ __all__ = [
     "MAX_TEXT",
     "Confusion",
     "Histogram",
+    "OnTestRows",
     "Point",
     "Prediction",
     "Run",
@@ -188,6 +189,29 @@ class Histogram:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnTestRows:
+    """The metric on rows that nothing was chosen by: the figures to quote.
+
+    Args:
+        rows: how many.
+        before, after: raw metric of the model as given and of the one that came back.
+        low, high: confidence interval of the gain, positive = better; both None where the model stayed as it was.
+    """
+
+    rows: int
+    before: float
+    after: float
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        put = _Setter(self)
+        put(rows=count("rows", self.rows), before=number("before", self.before), after=number("after", self.after))
+        put(low=_optional("low", self.low), high=_optional("high", self.high))
+        _check_interval(self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """All that a report shows of one run.
 
@@ -205,6 +229,7 @@ class Story:
         calls, seconds: what the whole run took.
         facts: further lines for a small table: model, rows, adapters, seed, machine, version.
         stages, runs, predictions, embedding, confusion, histogram: what the pictures show; all may be empty.
+        test: the same on rows that nothing was chosen by, None where there are none.
 
     Raises:
         ConfigError: where a field has a value that cannot be shown; the message names the field.
@@ -237,6 +262,7 @@ class Story:
     embedding: tuple[Point, ...] = ()
     confusion: Confusion | None = None
     histogram: Histogram | None = None
+    test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older stories
 
     def __post_init__(self) -> None:
         put = _Setter(self)
@@ -244,8 +270,7 @@ class Story:
         put(**{name: flag(name, getattr(self, name)) for name in ("higher_is_better", "accepted", "verified")})
         put(bounds=_bounds(self.bounds), before=number("before", self.before), after=number("after", self.after))
         put(low=_optional("low", self.low), high=_optional("high", self.high))
-        if (self.low is None) != (self.high is None) or (self.low or 0) > (self.high or 0):
-            raise ConfigError(f"low and high must be an interval or both None, got {self.low!r} and {self.high!r}")
+        _check_interval(self.low, self.high)
         put(confidence=number("confidence", self.confidence))
         if not 0 < self.confidence < 1:
             raise ConfigError(f"confidence must lie between 0 and 1, got {self.confidence!r}")
@@ -263,7 +288,7 @@ class Story:
             raise ConfigError(f"the names of stages must differ, got {', '.join(name[:80] for name in names)}")
         if sum(stage.chosen for stage in self.stages) > 1:
             raise ConfigError("at most one of the stages can be the chosen one")
-        for name, kind in (("confusion", Confusion), ("histogram", Histogram)):
+        for name, kind in (("confusion", Confusion), ("histogram", Histogram), ("test", OnTestRows)):
             if not isinstance(getattr(self, name), kind | None):
                 raise ConfigError(f"{name} must be a {kind.__name__} or None, got {type(getattr(self, name)).__name__}")
 
@@ -327,6 +352,11 @@ def _all_at_least_zero(name: str, values: Iterable[float]) -> None:
     least = min(values)
     if least < 0:
         raise ConfigError(f"{name} must be at least 0, got {least!r}")
+
+
+def _check_interval(low: float | None, high: float | None) -> None:
+    if (low is None) != (high is None) or (low or 0) > (high or 0):
+        raise ConfigError(f"low and high must be an interval or both None, got {low!r} and {high!r}")
 
 
 def _bounds(value: Any) -> tuple[float, float]:

@@ -12,6 +12,9 @@ from .._errors import CheckpointError, ConfigError
 
 T = TypeVar("T")
 
+#: Metadata of a field that came later: files from before have no such name, and get its default.
+MAY_LACK: Mapping[str, Any] = types.MappingProxyType({"may_lack": True})
+
 #: A text longer than this is not a story: the largest one that fits all limits is a few megabytes.
 MAX_TEXT = 64 * 1024 * 1024
 
@@ -131,13 +134,14 @@ def _read_fields(kind: Any, value: Any, where: str) -> Any:
     found = _expect(dict, value, where, "an object")
     hints = get_type_hints(kind)
     names = [each.name for each in fields(kind)]
-    missing, surplus = sorted(set(names) - set(found)), sorted(set(found) - set(names))
+    needed = {each.name for each in fields(kind) if not each.metadata.get("may_lack")}
+    missing, surplus = sorted(needed - set(found)), sorted(set(found) - set(names))
     if missing or surplus:
         wrong = [f"lacks {', '.join(missing)}"] if missing else []
         wrong += [f"has the unknown names {', '.join(map(_plain_name, surplus[:5]))}"] if surplus else []
         raise ValueError(f"{where or 'it'} {' and '.join(wrong)}")
     inside = f"{where}." if where else ""
-    values = {name: _read(hints[name], found[name], f"{inside}{name}") for name in names}
+    values = {name: _read(hints[name], found[name], f"{inside}{name}") for name in names if name in found}
     try:
         return kind(**values)
     except ConfigError as error:

@@ -12,7 +12,7 @@ from torch import nn
 from ..._errors import CheckpointError, DataError
 from ...metrics import Metric
 from ...problem import Examples
-from ...report import Story, write
+from ...report import OnTestRows, Story, write
 from ...runtime import Answers, RunFolder, progress, read_identity, write_atomically
 from ...tabular import TableModel, squared_error
 from ..acceptance import paired_test, planned_resamples
@@ -21,9 +21,12 @@ from ..one_call import optimize
 from ..outcome import Outcome
 from .file import TableFile, find_column, read_table
 from .metric import table_metric
+from .metric_name import called
 from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
+from .row_names import note_on, row_names
+from .small_budget import note_on_budget
 from .summary import Figures, TableSummary, is_finished
 from .target import Target, settle_target
 
@@ -121,6 +124,7 @@ def optimize_table(
             metric=wanted.metric,
         )
         outcome = _searched(job, folder / SEARCH, quiet=quiet)
+        job = replace(job, notes=(*notes, *_on_budget(job, outcome)))
         summary = _summary(job, outcome, *_tested(job, outcome, held.answers, quiet=quiet))
         _keep(folder, job, outcome, summary)
     return TableResult(folder=folder, summary=summary, again=False)
@@ -128,7 +132,7 @@ def optimize_table(
 
 def _free_folder(request: TableRequest, identity: Mapping[str, Any]) -> Path:
     """The default folder, or the first one with a number behind its name that is free or holds this very run."""
-    base = default_folder(str(request.path), request.metric)
+    base = default_folder(str(request.path), request.name or request.metric)
     number = 1
     while True:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
@@ -158,7 +162,8 @@ def _settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple
     inputs = [name for name in names if name != request.target and name not in request.drop]
     if not inputs:
         raise DataError(f"{request.path.name} has no column to predict {request.target!r} from")
-    return file.frame.loc[target.kept, inputs].reset_index(drop=True), target, tuple(notes)
+    frame = file.frame.loc[target.kept, inputs].reset_index(drop=True)
+    return frame, target, (*notes, *note_on(row_names(frame)))
 
 
 def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
@@ -202,6 +207,15 @@ def _tested(job: _Job, outcome: Outcome, answers: Answers, *, quiet: bool) -> tu
     return figures, verdict.calls
 
 
+def _on_budget(job: _Job, outcome: Outcome) -> tuple[str, ...]:
+    return note_on_budget(
+        [stage.name for stage in outcome.story.stages],
+        auto=job.request.method == ("auto",),
+        calls=job.request.calls,
+        unseen=job.rows("acceptance"),
+    )
+
+
 def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int) -> TableSummary:
     low, high = outcome.interval or (0.0, 0.0)
     return TableSummary(
@@ -210,7 +224,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         task=job.target.task,
         classes=job.target.class_names or (),
         positive=job.target.positive,
-        metric=outcome.metric,
+        metric=job.request.name or called(job.request.metric, outcome.metric),
         higher_is_better=outcome.higher_is_better,
         accepted=outcome.accepted,
         reason=outcome.reason,
@@ -242,6 +256,22 @@ def _told(story: Story, job: _Job, summary: TableSummary) -> Story:
     facts = {"Table": f"{summary.source}, {job.target.told()}"}
     if summary.test is not None:
         test = summary.test
-        gain = f", gain {test.low:+.4g} to {test.high:+.4g}" if summary.accepted else ""
-        facts["Test rows"] = f"{test.rows:,} that nobody saw before: {test.before:.4g} to {test.after:.4g}{gain}"
-    return replace(story, title=f"{job.target.name} by {summary.metric}", facts=facts | dict(story.facts))
+        change = f"{test.before:.4g}, the model stayed as it was"
+        if summary.accepted:
+            change = f"{test.before:.4g} to {test.after:.4g}, gain {test.low:+.4g} to {test.high:+.4g}"
+        facts["Test rows"] = f"{test.rows:,} that nobody saw before: {change}"
+    return replace(
+        story,
+        title=f"{job.target.name} by {summary.metric}",
+        metric=summary.metric,
+        facts=facts | dict(story.facts),
+        test=_on_test_rows(summary),
+    )
+
+
+def _on_test_rows(summary: TableSummary) -> OnTestRows | None:
+    test = summary.test
+    if test is None:
+        return None
+    low, high = (test.low, test.high) if summary.accepted else (None, None)
+    return OnTestRows(rows=test.rows, before=test.before, after=test.after, low=low, high=high)

@@ -20,6 +20,7 @@ from ...methods import METHODS
 from ...metrics import Budget
 from ...metrics.metric import checked_bounds
 from ...problem import Examples
+from ...runtime import shown
 from ..request import divided, resolved_device
 from .target import Task
 
@@ -27,8 +28,9 @@ from .target import Task
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 #: Files that a command names are part of what makes a run the same run, if they are not larger than this.
 _CODE_BYTES = 1 << 22
+_NAME_LENGTH = 60
 #: Stands for the examples of the acceptance test while there are none yet.
-_SOME = Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1))
+SOME = Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1))
 
 
 @final
@@ -40,6 +42,7 @@ class TableRequest:
         path: the file.
         target: the column to predict.
         metric: in one word, see `metric_from_spec`.
+        name: what the metric is called in the result and the report; None takes its own name, see `called`.
         higher_is_better, bounds, reads: of the metric, where it does not say so itself.
         task: "classification", "regression", or "auto": what the values say.
         positive: the class that counts as positive where there are two; None takes the last in ascending order.
@@ -59,6 +62,7 @@ class TableRequest:
     path: Path
     target: str
     metric: str
+    name: str | None = None
     higher_is_better: bool | None = None
     bounds: tuple[float, float] | None = None
     reads: Reads | None = None
@@ -81,6 +85,8 @@ class TableRequest:
     def __post_init__(self) -> None:
         if self.bounds is not None:  # (0, 10) and (0.0, 10.0) are the same run
             object.__setattr__(self, "bounds", checked_bounds(self.metric, self.bounds))
+        if self.name is not None:
+            checked_name(self.name)
         one_of("task", self.task, ("auto", "classification", "regression"))
         for method in self.method:
             if method != "auto":
@@ -92,7 +98,7 @@ class TableRequest:
         if self.device is not None:
             resolved_device(self.device, nn.Identity())
         # What does not pay for the acceptance test is told before a network is trained.
-        divided(self.budget, _SOME, learned=False)
+        divided(self.budget, SOME, learned=False)
         if self.loss is not None:
             LOSSES[self.loss]
         at_least("seed", self.seed, 0)
@@ -142,7 +148,16 @@ class TableRequest:
             "confidence": self.confidence,
             "seed": self.seed,
             "device": self.device,
-        }
+        } | ({} if self.name is None else {"name": self.name})  # older runs have no such choice
+
+
+def checked_name(name: str) -> str:
+    """What a metric shall be called: one line that fits a headline."""
+    if not name.strip() or not name.isprintable() or len(name) > _NAME_LENGTH:
+        raise ConfigError(
+            f"the name of the metric must be one line of 1 to {_NAME_LENGTH} characters, got {shown(name)}; shorten it"
+        )
+    return name
 
 
 def digest_of_code(metric: str) -> str | None:

@@ -43,7 +43,7 @@ class TableSummary:
         target: name of the column; task: "classification" or "regression".
         classes: as text, in the order of the scores; empty in a regression.
         positive: the class that counts as positive where there are two.
-        metric: its name; higher_is_better: its direction.
+        metric: what it is called; higher_is_better: its direction.
         accepted: whether the model was changed; reason: why, one sentence.
         proposal: what proposed the change, in words; None where nothing did.
         confidence: of the intervals.

@@ -48,7 +48,19 @@ def _caption(story: Story, stages: Sequence[Stage], alone: bool) -> str:
     turn = "rise" if story.higher_is_better else "fall"
     return (
         f"The line is the best value that {who} had seen after so many metric calls; "
-        f"an early {turn} means that few calls are enough.{end}"
+        f"an early {turn} means that few calls are enough.{end}{_short_of_best(story, stages)}"
+    )
+
+
+def _short_of_best(story: Story, stages: Sequence[Stage]) -> str:
+    """Why a line may end better than what its method proposed, where one does by so much that the page shows it."""
+    words = Wording(story)
+    ends = [(stage.value, story.best_so_far(stage.observed)[-1]) for stage in stages]
+    if all(value is None or words.value(value) == words.value(best) for value, best in ends):
+        return ""
+    return (
+        " A line can end better than the proposal in the table: the best single call may be luck, so a method may propose "
+        "an average of good settings, or none that it takes for noise."
     )
 
 
@@ -65,7 +77,7 @@ def _table(story: Story) -> Table:
         for stage in story.stages
     )
     marked = next((at for at, stage in enumerate(story.stages) if stage.chosen), None)
-    head = ("Method", "On the search part", "Calls", "Time", "Went on")
+    head = ("Method", "Its proposal, on the search part", "Calls", "Time", "Went on")
     return Table(head=head, rows=rows, marked=marked)
 
 

@@ -17,6 +17,12 @@ from ..wording import Wording, counted, percent
 _TITLE = "Predicted against observed"
 _MOST_POINTS = 150
 _SPREADS = 2.0
+#: An honest spread holds about 95 % within two of them; well below that the reader is told.
+_HONEST = 0.8
+_TOO_SURE = (
+    " An honest spread would hold about 95 %: the value function is too sure of itself. The proposal is tested anyway, so "
+    "only the order of its estimates counts."
+)
 _KEY_ROOM = 182  # for the words and the line of the key
 
 
@@ -41,9 +47,10 @@ def _caption(story: Story) -> str:
     order = _rank_correlation(found)
     ranks = f" Rank correlation {plain(order, 2)} (1 is the perfect order, 0 is chance)." if order is not None else ""
     shown = f" The picture shows {_MOST_POINTS} of them." if len(found) > _MOST_POINTS else ""
+    sure = "" if within >= _HONEST else _TOO_SURE
     return (
         f"The closer to the diagonal, the better the value function knew. Of {counted(len(found), 'prediction')}, "
-        f"{percent(within, 0)} lie within two spreads (the bars) of what was observed.{ranks}{shown}"
+        f"{percent(within, 0)} lie within two spreads (the bars) of what was observed.{sure}{ranks}{shown}"
     )
 
 
