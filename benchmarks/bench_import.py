@@ -1,4 +1,7 @@
-"""What `import metricopt`, with every public name used, costs beside `import torch`: fresh processes, alternately."""
+"""What `import metricopt`, with every public name used, costs beside `import torch`: fresh processes, alternately.
+
+The two estimators are classes of scikit-learn, so they are measured beside torch and scikit-learn together.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,20 @@ import sys
 from figure import Figure, alternate, main
 
 REPEATS = 5
+USED = "import metricopt; [getattr(metricopt, name) for name in metricopt.__all__ if name not in {estimators}]"
+ESTIMATORS = ("MetricOptClassifier", "MetricOptRegressor")
 
 
 def measure() -> list[Figure]:
     bare = alternate(lambda: run("import metricopt"), lambda: run("import torch"), REPEATS)
-    used = alternate(
-        lambda: run("import metricopt; [getattr(metricopt, name) for name in metricopt.__all__]"),
-        lambda: run("import torch"),
-        REPEATS,
+    used = alternate(lambda: run(USED.format(estimators=ESTIMATORS)), lambda: run("import torch"), REPEATS)
+    every = alternate(
+        lambda: run(USED.format(estimators=())), lambda: run("import torch, sklearn.metrics, pandas"), REPEATS
     )
     return [
         Figure("import metricopt / import torch", bare, "x", bound=1.3),
-        Figure("import metricopt and use every public name / import torch", used, "x", bound=1.3),
+        Figure("import metricopt and use every public name but the estimators / import torch", used, "x", bound=1.3),
+        Figure("with the estimators / import torch, scikit-learn, pandas", every, "x", bound=1.3),
     ]
 
 
