@@ -93,3 +93,9 @@ def test_the_demo_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     again = invoke(*command.split()[1:], "--json")
     assert json.loads(again.stdout)["again"] is True, "the command that is shown is not the one that ran"
     assert json.loads(invoke("demo", "--json").stdout)["metric"] == "cost_of_misreading"
+    monkeypatch.setitem(demo._SETTINGS, "calls", 72)  # as if another version had left the run there
+    other = invoke("demo")
+    assert other.exit_code == 0
+    last = tmp_path / "metricopt-demo" / "run-2" / "report.html"
+    assert other.stdout.strip().splitlines()[-1] == f"Open this in a browser: {last}"
+    assert last.is_file()

@@ -85,7 +85,9 @@ def resumable(ctx: typer.Context, work: Callable[[Begun], Printed]) -> Printed:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def optimize_file(request: TableRequest, begun: Begun, *, run: Path | None, quiet: bool) -> Printed:
+def optimize_file(
+    request: TableRequest, begun: Begun, *, run: Path | None, base: Path | None = None, quiet: bool
+) -> Printed:
     """The job on a table, with its notes on standard error."""
     from ..job.table.job import optimize_table
     from .result_of_table import printed_table
@@ -93,7 +95,9 @@ def optimize_file(request: TableRequest, begun: Begun, *, run: Path | None, quie
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
-    result = optimize_table(request, run=run, quiet=quiet, say=(lambda line: None) if quiet else say, begun=begun)
+    result = optimize_table(
+        request, run=run, base=base, quiet=quiet, say=(lambda line: None) if quiet else say, begun=begun
+    )
     return printed_table(result)
 
 

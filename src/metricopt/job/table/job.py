@@ -73,6 +73,7 @@ def optimize_table(
     request: TableRequest,
     *,
     run: Path | None = None,
+    base: Path | None = None,
     quiet: bool = True,
     say: Say = lambda line: None,
     begun: Callable[[Path], None] = lambda folder: None,
@@ -84,7 +85,8 @@ def optimize_table(
 
     Args:
         request: what is wanted.
-        run: the folder; None takes `runs/NAME-METRIC`, with a number behind it where that holds another run.
+        run: the folder; None takes `base`, with a number behind it where that holds another run.
+        base: None for `runs/NAME-METRIC`.
         quiet: no progress bars.
         say: is told, a sentence each, what is being done.
         begun: is told the folder as soon as something is kept in it.
@@ -97,7 +99,8 @@ def optimize_table(
     """
     file = read_table(request.path, separator=request.separator, encoding=request.encoding, quiet=quiet)
     identity = request.identity(file.digest)
-    folder = run or _free_folder(request, identity)
+    usual = base or default_folder(str(request.path), request.name or request.metric)
+    folder = run or _free_folder(usual, identity)
     if is_finished(folder) and read_identity(folder) == identity:
         return TableResult(folder=folder, summary=TableSummary.load(folder), again=True)
     frame, target, notes = _settled(request, file)
@@ -130,9 +133,8 @@ def optimize_table(
     return TableResult(folder=folder, summary=summary, again=False)
 
 
-def _free_folder(request: TableRequest, identity: Mapping[str, Any]) -> Path:
-    """The default folder, or the first one with a number behind its name that is free or holds this very run."""
-    base = default_folder(str(request.path), request.name or request.metric)
+def _free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
+    """`base`, or the first one with a number behind its name that is free or holds this very run."""
     number = 1
     while True:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
