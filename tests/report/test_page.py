@@ -120,7 +120,7 @@ TEST = OnTestRows(rows=600, before=0.6412, after=0.6781, low=0.0197, high=0.0541
 def test_the_figures_to_quote_stand_in_the_answer() -> None:
     text = _text(render(replace(binary(), test=TEST)))
     answer = text[: text.index("What changed for which class")]
-    said = "On 600 test rows that nobody chose by: 0.641 → 0.678 (gain between 0.020 and 0.054 better)."
+    said = "On 600 test rows that nobody chose by: 0.641 → 0.678 (between 0.020 and 0.054 better)."
     assert said in answer
     assert "The figures on test rows are the ones to quote." in answer
     assert "that nobody chose by" not in _text(render(binary()))

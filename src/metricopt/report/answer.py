@@ -105,7 +105,7 @@ def _on_test(story: Story, words: Wording) -> str:
     if not story.accepted:
         return f"{rows}, the model stayed as it was: {words.value(test.before)}."
     change = f"{words.value(test.before)} → {words.value(test.after)}"
-    gain = "" if test.low is None or test.high is None else f" (gain {words.interval(test.low, test.high)})"
+    gain = "" if test.low is None or test.high is None else f" ({words.interval(test.low, test.high)})"
     return f"{rows}: {change}{gain}."
 
 
