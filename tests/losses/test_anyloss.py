@@ -181,3 +181,16 @@ def test_a_threshold_for_each_label():
     scores, targets = torch.zeros(1, 2), torch.ones(1, 2)
     value = anyloss(lambda c: c.tp, threshold=[0.4, 0.6], amplification=1e6, leak=0.0, average="macro")(scores, targets)
     assert math.isclose(float(value), 0.5)
+
+
+@pytest.mark.parametrize("name", ["anyloss_f_beta", "anyloss_g_mean", "of a formula"])
+def test_it_can_be_compiled_as_one_graph(name):
+    loss = anyloss(lambda c: c.tp / (c.tp + c.fn + c.fp)) if name == "of a formula" else get_loss(name)
+    compiled = torch.compile(loss, backend="eager", fullgraph=True)  # the tracing alone: no compiler is needed
+    targets, found = torch.tensor([1, 0, 1, 0]), []
+    for one in (loss, compiled):
+        scores = torch.tensor([0.3, -0.2, -1.0, 2.0], requires_grad=True)
+        value = one(scores, targets)
+        value.backward()
+        found.append((value.detach(), scores.grad))
+    torch.testing.assert_close(found[1], found[0])
