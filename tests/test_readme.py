@@ -14,7 +14,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_examples_run_and_improve_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "example.py"
     script.write_text("\n".join(blocks))
@@ -24,4 +24,5 @@ def test_the_examples_run_and_improve_the_model(tmp_path: Path, monkeypatch: pyt
         assert isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor)
         f1, model, better = names["f1"], names["model"], names["better"]
         assert f1(better(x[8000:]), y[8000:]) > f1(model(x[8000:]), y[8000:]) + 0.01
+        assert names["loss"](model(x)[:, 0], y).item() > 0
     assert (tmp_path / "f1-value" / "value.safetensors").is_file()
