@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metricopt._errors import ConfigError
-from metricopt.search import Blend, GuidedES, SearchState
+from metricopt.search import Blend, GuidedES, SearchState, guided_es
 from metricopt.search.subspace import covariance, perturbations, span
 from metricopt.value import ValueFunction
 
@@ -135,3 +135,19 @@ def test_frozen_and_whole_value_function_guide_alike() -> None:
 def test_settings_that_cannot_work_are_refused(settings: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GuidedES(value=bent, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pairs", [1, 3, 32])
+def test_the_two_ways_of_one_run_are_one(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def value(phis: torch.Tensor) -> torch.Tensor:
+        return (phis - 0.3).square().sum(dim=-1).neg()
+
+    source, phi, found = GuidedES(value=value, pairs=pairs), torch.linspace(-1, 1, 5)[None], []
+    for few in (32, 0):
+        monkeypatch.setattr(guided_es, "_FEW", few)
+        state = source.init(1, 5)
+        for step in range(3):
+            generator = torch.Generator().manual_seed(step)
+            direction, state = source.direction(state, phi, torch.cos(phi + step), generator=generator)
+        found.append(direction)
+    torch.testing.assert_close(found[0], found[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import torch
@@ -74,5 +75,20 @@ def _one_run(
 ) -> Tensor:
     """The same with matrices for one run `(1, d)`: a plug-in step is short, and stacks of one matrix are slower."""
     deltas = perturbations_of_one(past, pairs, variance, generator=generator)
-    plus, minus = value(torch.cat([deltas, -deltas]).add_(phi)).to(phi.dtype).split(pairs)
-    return torch.addmm(phi, (minus - plus).unsqueeze(0), deltas, beta=0, alpha=weight)
+    if pairs > _FEW:
+        plus, minus = value(torch.cat([deltas, -deltas]).add_(phi)).to(phi.dtype).split(pairs)
+        return torch.addmm(phi, (minus - plus).unsqueeze(0), deltas, beta=0, alpha=weight)
+    signs = _signs(pairs, phi.dtype, phi.device)
+    utilities = value(torch.addmm(phi, signs, deltas)).to(phi.dtype)
+    return torch.addmm(phi, torch.mv(signs.mT, utilities).unsqueeze(0), deltas, beta=0, alpha=-weight)
+
+
+#: Up to so many pairs a call of PyTorch costs more than a product with a matrix of signs.
+_FEW = 32
+
+
+@lru_cache(maxsize=16)
+def _signs(pairs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`(2 pairs, pairs)`: ones above, minus ones below; a product with it is one call in the place of three."""
+    one = torch.eye(pairs, dtype=dtype, device=device)
+    return torch.cat([one, -one])
