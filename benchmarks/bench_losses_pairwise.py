@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from figure import Figure, alternate, main, seconds
+from loss_step import Loss, labelled, step
 from metricopt.losses import get_loss
 from peak_memory import megabytes
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 PAIRS: dict[str, Callable[[Tensor], Tensor]] = {
     "auroc_squared_hinge": lambda gap: (1 - gap).clamp(min=0).square(),
@@ -38,18 +37,8 @@ def all_pairs(of_gap: Callable[[Tensor], Tensor]) -> Loss:
     return loss
 
 
-def step(loss: Loss, scores: Tensor, targets: Tensor) -> Callable[[], None]:
-    """One value and gradient."""
-
-    def run() -> None:
-        loss(scores.clone().requires_grad_(), targets).backward()  # type: ignore[no-untyped-call]
-
-    return run
-
-
-def batch(n: int) -> tuple[Tensor, Tensor]:
-    random = torch.Generator().manual_seed(n)
-    return torch.randn(n, generator=random), (torch.rand(n, generator=random) < 0.3).long()
+#: Share of positives.
+POSITIVE = 0.3
 
 
 def measure() -> list[Figure]:
@@ -57,11 +46,13 @@ def measure() -> list[Figure]:
     figures = []
     for name, of_gap in PAIRS.items():
         for n, bound in BOUNDS[name].items():
-            sides = step(all_pairs(of_gap), *batch(n)), step(get_loss(name), *batch(n))
+            sides = step(all_pairs(of_gap), *labelled(n, POSITIVE)), step(get_loss(name), *labelled(n, POSITIVE))
             ratio = alternate(*sides, repeats=100 if n <= 1024 else 9 if n <= 4096 else 3)
             figures.append(Figure(f"all pairs / {name}, n = {n:,}", ratio, "x", bound, "at least"))
     for name in ("auroc_squared_hinge", "auroc_hinge"):
-        figures.append(Figure(f"{name}, n = 100,000", seconds(step(get_loss(name), *batch(100_000))), "s", 1.0))
+        figures.append(
+            Figure(f"{name}, n = 100,000", seconds(step(get_loss(name), *labelled(100_000, POSITIVE))), "s", 1.0)
+        )
     for name in PAIRS:
         n = 100_000 if name != "auroc_logistic" else 20_000
         figures.append(

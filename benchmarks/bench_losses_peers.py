@@ -8,7 +8,6 @@ pair is first held to the same value, so that both sides do the same work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -16,9 +15,9 @@ import torch
 from torch import Tensor
 
 from figure import Figure, alternate, main
+from loss_step import Loss, labelled, step
 from metricopt.losses import get_loss
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 SIZES = (256, 1024, 4096, 20_000)
 
 
@@ -88,19 +87,10 @@ def of_kornia() -> list[Pair]:
 
 
 def batch(n: int, classes: int) -> tuple[Tensor, Tensor]:
+    if classes == 1:
+        return labelled(n, 0.3)
     random = torch.Generator().manual_seed(n)
-    if classes > 1:
-        return torch.randn(n, classes, generator=random), torch.randint(classes, (n,), generator=random)
-    return torch.randn(n, generator=random), (torch.rand(n, generator=random) < 0.3).long()
-
-
-def step(loss: Loss, scores: Tensor, targets: Tensor) -> Callable[[], None]:
-    """One value and gradient."""
-
-    def run() -> None:
-        loss(scores.clone().requires_grad_(), targets).backward()  # type: ignore[no-untyped-call]
-
-    return run
+    return torch.randn(n, classes, generator=random), torch.randint(classes, (n,), generator=random)
 
 
 def measure() -> list[Figure]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from figure import Figure, alternate, main, seconds
+from loss_step import Loss, labelled, step
 from metricopt.losses import get_loss
 from peak_memory import megabytes
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def smooth_ap_of_all_pairs(scores: Tensor, targets: Tensor) -> Tensor:
@@ -59,18 +56,8 @@ PEERS: dict[str, tuple[Loss, dict[int, float]]] = {
 SORTED = ("blackbox_ap", "blackbox_recall", "error_driven_ap", "soft_spearman", "soap")
 
 
-def step(loss: Loss, scores: Tensor, targets: Tensor) -> Callable[[], None]:
-    """One value and gradient."""
-
-    def run() -> None:
-        loss(scores.clone().requires_grad_(), targets).backward()  # type: ignore[no-untyped-call]
-
-    return run
-
-
-def batch(n: int) -> tuple[Tensor, Tensor]:
-    random = torch.Generator().manual_seed(n)
-    return torch.randn(n, generator=random), (torch.rand(n, generator=random) < 0.1).long()
+#: Share of positives.
+POSITIVE = 0.1
 
 
 def measure() -> list[Figure]:
@@ -78,11 +65,11 @@ def measure() -> list[Figure]:
     figures = []
     for name, (peer, bounds) in PEERS.items():
         for n, bound in bounds.items():
-            sides = step(peer, *batch(n)), step(get_loss(name), *batch(n))
+            sides = step(peer, *labelled(n, POSITIVE)), step(get_loss(name), *labelled(n, POSITIVE))
             ratio = alternate(*sides, repeats=100 if n <= 1024 else 5)
             figures.append(Figure(f"textbook / {name}, n = {n:,}", ratio, "x", bound, "at least"))
     for name in SORTED:
-        run = step(get_loss(name), *batch(100_000))
+        run = step(get_loss(name), *labelled(100_000, POSITIVE))
         run()
         figures.append(Figure(f"{name}, n = 100,000", seconds(run), "s", 2.0))
         figures.append(Figure(f"memory of {name}, n = 100,000", megabytes(f"get_loss('{name}')", 100_000), "MB", 250))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
 from figure import Figure, alternate, main
+from loss_step import Loss, step
 from metricopt.losses import get_loss
 from peak_memory import EMBEDDINGS, megabytes
-
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def peers() -> dict[str, Loss]:
@@ -30,15 +28,6 @@ def peers() -> dict[str, Loss]:
         # For the time alone: its value is not that of the authors' code.
         "retrieval_smooth_ap": losses.SmoothAPLoss(0.01),
     }
-
-
-def step(loss: Loss, embeddings: Tensor, labels: Tensor) -> Callable[[], None]:
-    """One value and gradient."""
-
-    def run() -> None:
-        loss(embeddings.clone().requires_grad_(), labels).backward()  # type: ignore[no-untyped-call]
-
-    return run
 
 
 def batch(n: int) -> tuple[Tensor, Tensor]:
