@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .._errors import ConfigError
+from .words import listed_names
 
 if TYPE_CHECKING:
     from ..bench import Failure
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
-    """The parts of a list that is separated by commas.
+    """The names of an option, None where it was not given.
 
     >>> names("f1, mcr,"), names(None)
     (('f1', 'mcr'), None)
     """
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+    return None if text is None else listed_names(text)
 
 
 def check_before(*, files: tuple[Path | None, ...], workers: int | None) -> None:

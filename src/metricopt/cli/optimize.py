@@ -13,7 +13,7 @@ from . import options
 from .built_problem import build_problem, names_a_function
 from .exit_codes import INTERRUPTED, UNCHANGED
 from .printed import Printed, show
-from .words import ARGUMENTS, as_command
+from .words import ARGUMENTS, as_command, listed_names
 
 if TYPE_CHECKING:
     from ..job.table.request import TableRequest
@@ -117,7 +117,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     settings = {name: given[name] for name in _OF_REQUEST if name in given}
     for name in ("drop", "method"):
         if name in settings:
-            settings[name] = _names(settings[name])
+            settings[name] = listed_names(settings[name])
     request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
     return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
 
@@ -140,7 +140,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     arguments |= {name: given[name] for name in ("loss", "acceptance", "confidence", "seed", "device") if name in given}
     arguments |= _wanted(arguments, given, spec)
     if "method" in given:
-        names = _names(given["method"])
+        names = listed_names(given["method"])
         arguments["method"] = names[0] if len(names) == 1 else names
     if "calls" in given or "seconds" in given:
         arguments["budget"] = Budget(calls=given.get("calls"), seconds=given.get("seconds"))
@@ -168,7 +168,3 @@ def _wanted(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[s
         raise ConfigError(f"name the metric with --metric, or let {spec} return one; `metricopt metrics` lists some")
     make = metric_from_spec if isinstance(metric, str) else as_metric
     return {"metric": make(metric, **stated)}
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -43,3 +43,12 @@ def as_command(arguments: Sequence[str]) -> str:
     "metricopt optimize 'my data.csv' --metric f1"
     """
     return shlex.join(["metricopt", *arguments])
+
+
+def listed_names(text: str) -> tuple[str, ...]:
+    """The parts of a list that is separated by commas.
+
+    >>> listed_names("f1, mcr,")
+    ('f1', 'mcr')
+    """
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -129,10 +129,11 @@ def _guides(problem: Problem) -> list[LossEntry]:
 
 def label_kind(problem: Problem) -> str | None:
     """Binary, multiclass or multilabel where the targets are labels of that kind, else None: real numbers, ranks."""
-    targets = problem.val.targets
-    scores = problem.outputs(problem.start[None])[0]
+    targets, adapted = problem.val.targets, problem.adapted
+    with torch.no_grad():  # shapes say it all, and those of two examples are enough
+        scores = adapted.tail(problem.start.to(adapted.phi), adapted.head(problem.val.inputs[:2]))
     try:
-        kind = score_kind(scores, targets)
+        kind = score_kind(scores, targets[:2])
     except ConfigError:
         return None
     return kind if _are_labels(targets, 2 if kind != "multiclass" else scores.shape[1]) else None

@@ -7,8 +7,9 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ...metrics.external.command import FILE
+
 _LENGTH = 40
-_FILE = "{file}"
 #: Programs that run a script: the script is what the reader knows.
 _INTERPRETER = re.compile(r"(python|pypy|ruby|perl|node|julia|php|Rscript|bash|sh|zsh|uv|env)[\d.]*(\.exe)?")
 
@@ -40,7 +41,7 @@ def _of_command(command: str) -> str:
     words = shlex.split(command)
     if len(words) > 1 and _INTERPRETER.fullmatch(Path(words[0]).name) and words[1][:1] not in ("-", "{"):
         words = words[1:]
-    shown = [Path(words[0]).name, *(word for word in words[1:] if _FILE not in word)] if words else []
+    shown = [Path(words[0]).name, *(word for word in words[1:] if FILE not in word)] if words else []
     return _within(" ".join(shown))
 
 
