@@ -14,9 +14,10 @@ from figure import Figure, alternate, main
 from metricopt.adapters import attach
 from metricopt.losses import cross_entropy
 from metricopt.metrics import Budget, get_metric
-from metricopt.problem import Examples, Problem
+from metricopt.problem import Problem
 from metricopt.search import LossOnly, finetune
 from metricopt.tasks import adapter_set, mlp
+from metricopt.workload import Examples, TensorWorkload
 
 ROWS, FEATURES = 34_189, 123  # the training split of A9A
 RUNS, STEPS = 32, 25
@@ -33,21 +34,20 @@ def problem(batch_size: int) -> Problem:
     features = (torch.rand(ROWS, FEATURES, generator=generator()) < 0.11).float()
     targets = (torch.rand(ROWS, generator=generator()) < 0.24).float()
     adapted = attach(mlp(FEATURES, generator=generator()).eval(), adapter_set("shifted", dim=16), probe=features[:2])
-    return Problem(
+    workload = TensorWorkload(
         adapted,
         loss=cross_entropy,
-        metric=get_metric("f1"),
         train=Examples(inputs=features, targets=targets),
         val=Examples(inputs=features[:4884], targets=targets[:4884]),
-        budget=Budget(),
         sampler="balanced",
         batch_size=batch_size,
     )
+    return Problem(workload, metric=get_metric("f1"), budget=Budget())
 
 
 def speed_up(batch_size: int, repeats: int) -> float:
     made = problem(batch_size)
-    starts = torch.randn(RUNS, made.dim, generator=generator()) * made.reach
+    starts = torch.randn(RUNS, made.dim, generator=generator()) * made.phi_scale
 
     def run(first: int, count: int) -> Tensor:
         events = finetune(
@@ -57,7 +57,7 @@ def speed_up(batch_size: int, repeats: int) -> float:
             start=starts[first : first + count],
             steps=STEPS,
             seeds=range(first, first + count),
-            reach=made.reach,
+            phi_scale=made.phi_scale,
         )
         return torch.stack([event.phis for event in events], dim=1)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from metricopt._random import generator
-from metricopt.adapters import Adapter, InputBias, OutputShift, attach
+from metricopt.adapters import AdaptedModel, Adapter, InputBias, OutputShift, attach
 from metricopt.losses import get_loss
 from metricopt.metrics import Budget, Metric, get_metric
-from metricopt.problem import Examples, Problem
+from metricopt.problem import Problem
+from metricopt.workload import Examples, TensorWorkload
 
 Kind = Literal["binary", "multiclass", "multilabel"]
 
@@ -47,15 +48,14 @@ def tiny_problem(
     model, inputs, targets = tiny_data(kind, examples=2 * examples, seed=seed)
     adapters = [InputBias(dim=2), OutputShift()] if adapters is None else adapters
     budget = Budget(calls=calls, seconds=seconds)
-    problem = Problem(
+    workload = TensorWorkload(
         attach(model, adapters, probe=inputs[:3]),
         loss=get_loss("cross_entropy"),
-        metric=get_metric(METRIC[kind]) if metric is None else metric,
         train=Examples(inputs=inputs[:examples], targets=targets[:examples]),
         val=Examples(inputs=inputs[examples:], targets=targets[examples:]),
-        budget=budget,
         batch_size=16,
     )
+    problem = Problem(workload, metric=get_metric(METRIC[kind]) if metric is None else metric, budget=budget)
     if clock is not None:
         problem.meter = budget.start(clock=clock)
     return problem
@@ -80,3 +80,8 @@ def tiny_data(kind: Kind, *, examples: int, seed: int) -> tuple[nn.Sequential, T
             targets = torch.bernoulli(scores.sigmoid(), generator=stream)
             targets = targets[:, 0] if kind == "binary" else targets
     return model, inputs, targets
+
+
+def problem_of(adapted: AdaptedModel, *, metric: Metric, budget: Budget, **settings: Any) -> Problem:
+    """A problem on examples in memory."""
+    return Problem(TensorWorkload(adapted, **settings), metric=metric, budget=budget)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from .problem import Problem
     from .search import Guide, GuidedES
     from .value import LearnedValue, ValueFunction
+    from .workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss
 
 __version__ = "0.1.0"
 
-#: Public name -> module that holds it. At most 25: everything else stays under its own module.
+#: Public name -> module that holds it. What a user of one call or one loop needs; the rest stays under its own module.
 _FACE: dict[str, str] = {
     "optimize": ".job",
     "load": ".job",
@@ -51,11 +52,16 @@ _FACE: dict[str, str] = {
     "GuidedES": ".search",
     "LearnedValue": ".value",
     "ValueFunction": ".value",
+    "Examples": ".workload",
+    "TensorWorkload": ".workload",
+    "StreamedWorkload": ".workload",
+    "TrainingLoss": ".workload",
     "MetricOptError": "._errors",
 }
 
 __all__ = [
     "Budget",
+    "Examples",
     "Film",
     "Guide",
     "GuidedES",
@@ -70,6 +76,9 @@ __all__ = [
     "Outcome",
     "OutputShift",
     "Problem",
+    "StreamedWorkload",
+    "TensorWorkload",
+    "TrainingLoss",
     "ValueFunction",
     "as_metric",
     "attach",

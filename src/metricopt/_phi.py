@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 from ._errors import ConfigError, FingerprintMismatch
+from ._types import Role
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """One named parameter inside phi."""
+    """One named parameter inside phi, and the part that it plays: whoever needs a shift looks for the role, not the name."""
 
     name: str
     shape: tuple[int, ...]
+    role: Role = "other"
 
     @property
     def numel(self) -> int:
@@ -69,6 +71,10 @@ class PhiSpec:
                 return slice(start, start + slot.numel)
             start += slot.numel
         raise ConfigError(f"phi has no slot {name!r}; its slots are {[s.name for s in self.slots]}")
+
+    def with_role(self, role: Role) -> list[Slot]:
+        """The slots of that role, in order."""
+        return [slot for slot in self.slots if slot.role == role]
 
     def split(self, phi: Tensor) -> dict[str, Tensor]:
         """`(..., dim)` to `{name: (..., *shape)}`; views, so gradients flow back to phi."""

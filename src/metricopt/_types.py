@@ -19,3 +19,10 @@ LossFunction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 #: How scores and targets are shaped (see `_scores.py`).
 ScoreKind: TypeAlias = Literal["binary", "multiclass", "multilabel"]
+
+#: What a parameter inside phi does.
+Role: TypeAlias = Literal["shift", "temperature", "gain", "bias", "low-rank", "other"]
+
+#: How a metric lets its examples be drawn anew: rows with replacement, half of a set without duplicates, or not at all.
+Resampling: TypeAlias = Literal["rows", "sets", "none"]
+RESAMPLINGS: tuple[Resampling, ...] = get_args(Resampling)

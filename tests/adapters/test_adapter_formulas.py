@@ -60,7 +60,7 @@ def test_head_of_an_output_shift_is_the_whole_model(make_case: Any) -> None:
 
 
 def test_head_is_the_input_where_nothing_can_be_split_off(make_case: Any) -> None:
-    case = make_case("residual", "film")
+    case = make_case("linear", "lora")
     x = case.inputs()
     assert case.attach().head(x) is x
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from metricopt._each import Each
+from metricopt._vmap_or_loop import VmapOrLoop
 from metricopt.adapters import InputBias, LoRA, OutputShift, attach
 from metricopt.adapters.recurrence import differentiable_recurrence, recurs
 
@@ -73,7 +73,7 @@ def test_what_is_wrong_with_the_code_itself_is_told_in_its_own_words() -> None:
         return x @ torch.zeros(7)
 
     with pytest.raises(RuntimeError, match="size"):
-        Each()("wrong", wrong, torch.zeros(2, 3))
+        VmapOrLoop()("wrong", wrong, torch.zeros(2, 3))
 
 
 def test_a_function_that_can_be_mapped_is_called_once() -> None:
@@ -83,7 +83,7 @@ def test_a_function_that_can_be_mapped_is_called_once() -> None:
         calls.append(x)
         return 2 * x
 
-    each = Each()
+    each = VmapOrLoop()
     assert each("twice", twice, torch.arange(3.0)).tolist() == [0, 2, 4]
     assert len(calls) == 1
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_mapped_is_tried_once() -> None:
         calls.append(x)
         return x if x.item() > 0 else -x
 
-    each = Each()
+    each = VmapOrLoop()
     for _ in range(2):
         assert each("looks", looks, torch.tensor([-1.0, 2.0])).tolist() == [1, 2]
     assert len(calls) == 1 + 2 + 2
@@ -105,7 +105,7 @@ def test_nests_and_shared_arguments() -> None:
     def looks(pair: tuple[Tensor, Tensor], shared: Tensor) -> dict[str, Tensor]:
         return {"sum": pair[0] + pair[1].item() + shared.sum()}
 
-    found = Each()(
+    found = VmapOrLoop()(
         "looks", looks, (torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])), torch.ones(5), in_dims=(0, None)
     )
     assert found["sum"].tolist() == [9, 11]

@@ -42,7 +42,7 @@ def test_a_table_from_end_to_end() -> None:
     assert "'income' holds 2 classes (high, low): classification" in done.stderr
     assert done.stdout.rstrip().endswith("runs/people-f1/report.html")
     folder = Path("runs/people-f1")
-    names = {"model.safetensors", "trained.safetensors", "summary.json", "story.json", "report.html", "search"}
+    names = {"model.safetensors", "trained.safetensors", "summary.json", "report_data.json", "report.html", "search"}
     assert names < {path.name for path in folder.iterdir()}
     assert (folder / "search" / "rows.jsonl").stat().st_size > 0
     again = invoke("people.csv", *QUICK)

@@ -81,7 +81,7 @@ def test_a_metric_is_called_what_the_user_says() -> None:
     assert named["acceptance"] == plain["acceptance"]
     assert named["run"] == "runs/problem-F1-of-the-late"
     outcome = metricopt.load(named["run"], model=torch.nn.Linear(3, 1))
-    assert (outcome.metric, outcome.story.metric) == ("F1 of the late", "F1 of the late")
+    assert (outcome.metric, outcome.report_data.metric) == ("F1 of the late", "F1 of the late")
     assert "<h1>Linear, tuned for F1 of the late</h1>" in Path(named["report"]).read_text()
 
 

@@ -95,7 +95,7 @@ def test_a_number_is_never_cut(
 
 
 def test_a_budget_for_the_threshold_alone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    note = note_on_budget(["threshold"], auto=True, calls=80, unseen=SOME)
+    note = note_on_budget(["threshold"], auto=True, calls=80, holdout=SOME)
     show(_printed(replace(REFUSED, notes=("Numbers have a decimal comma.", *note))), as_json=False)
     shown = capsys.readouterr().out
     assert "80 metric calls leave too few for MetricOpt to learn from; it needs --calls 102 or more." in shown
@@ -106,7 +106,7 @@ def test_a_budget_for_the_threshold_alone_is_told(capsys: pytest.CaptureFixture[
     ("stages", "auto"), [(["threshold"], False), (["threshold", "metricopt"], True), (["metricopt"], True)]
 )
 def test_a_budget_that_sufficed_is_no_news(stages: list[str], auto: bool) -> None:
-    assert note_on_budget(stages, auto=auto, calls=80, unseen=SOME) == ()
+    assert note_on_budget(stages, auto=auto, calls=80, holdout=SOME) == ()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_tells_what_it_spent(name: str) -> None:
 def test_observed_utilities_are_those_of_the_observed_phis(name: str) -> None:
     problem, result = ran(name)
     for phi, utility in zip(result.phis, result.utilities, strict=True):
-        raw = problem.metric(problem.outputs(phi[None])[0], problem.val.targets)
+        raw = problem.metric(problem.outputs(phi[None])[0], problem.workload.val.targets)
         assert problem.metric.utility(raw) == pytest.approx(float(utility), abs=1e-6)
 
 
@@ -85,7 +85,7 @@ def test_small_budgets_are_kept_and_end_normally(name: str, calls: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_leaves_global_random_state_and_the_model_alone(name: str) -> None:
     problem = tiny_problem(calls=2)
-    weights = {key: value.clone() for key, value in problem.adapted.state_dict().items()}
+    weights = {key: value.clone() for key, value in problem.workload.adapted.state_dict().items()}
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()
     run(name, problem)
     assert torch.equal(before[0], torch.get_rng_state())
@@ -93,7 +93,7 @@ def test_leaves_global_random_state_and_the_model_alone(name: str) -> None:
     assert np.array_equal(before[1][1], np.random.get_state()[1])
     assert before[1][2:] == np.random.get_state()[2:]
     assert before[2] == random.getstate()
-    assert all(torch.equal(value, weights[key]) for key, value in problem.adapted.state_dict().items())
+    assert all(torch.equal(value, weights[key]) for key, value in problem.workload.adapted.state_dict().items())
 
 
 @pytest.mark.parametrize("name", NAMES)

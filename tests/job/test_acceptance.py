@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from metricopt._errors import ConfigError
-from metricopt.job.acceptance import paired_test, planned_resamples, repeated_test, resample
+from metricopt.job.acceptance import paired_test, planned_resamples, repeated_test
 from metricopt.job.same_rows import row_hashes, shared
-from metricopt.job.split import few_classes, search_and_acceptance
+from metricopt.job.split import search_and_acceptance
 from metricopt.metrics import Metric, from_model_function, get_metric
-from metricopt.problem import Examples
+from metricopt.workload import Examples, few_classes, resample
 
 
 def _twin_models(count: int, gain: float, source: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +75,7 @@ def test_resamples_keep_a_rare_class() -> None:
     targets = torch.zeros(40)
     targets[7] = 1
     source = torch.Generator().manual_seed(4)
-    assert all(bool(targets[resample(targets, source)].any()) for _ in range(100))
+    assert all(bool(targets[resample(targets, "rows", generator=source)].any()) for _ in range(100))
 
 
 @pytest.mark.parametrize(("calls", "pairs"), [(None, 200), (62, 20), (200, 20), (1000, 100), (10_000, 200)])
@@ -116,9 +116,9 @@ def test_where_time_is_up_the_fewest_pairs_are_made() -> None:
 
 def test_equal_examples_stay_on_one_side() -> None:
     inputs = torch.arange(100.0)[:, None].repeat(3, 1)
-    seen, unseen = search_and_acceptance(Examples(inputs=inputs, targets=inputs[:, 0] % 2), share=0.4)
-    assert shared(row_hashes(unseen), row_hashes(seen)) == 0.0
-    assert len(seen) + len(unseen) == 300
+    seen, holdout = search_and_acceptance(Examples(inputs=inputs, targets=inputs[:, 0] % 2), share=0.4)
+    assert shared(row_hashes(holdout), row_hashes(seen)) == 0.0
+    assert len(seen) + len(holdout) == 300
     with pytest.raises(ConfigError, match="too few different examples"):
         search_and_acceptance(Examples(inputs=torch.zeros(300, 2), targets=torch.zeros(300)), share=0.4)
 
@@ -127,9 +127,9 @@ def test_equal_examples_stay_on_one_side() -> None:
 def test_the_split_keeps_the_classes_and_loses_nobody(share: float) -> None:
     targets = torch.arange(500) % 5
     whole = Examples(inputs=torch.arange(500.0)[:, None], targets=targets)
-    seen, unseen = search_and_acceptance(whole, share=share)
-    assert torch.equal(torch.cat([seen.inputs, unseen.inputs]).sort(dim=0).values, whole.inputs)
-    assert torch.bincount(unseen.targets.long()).tolist() == [round(100 * share)] * 5
+    seen, holdout = search_and_acceptance(whole, share=share)
+    assert torch.equal(torch.cat([seen.inputs, holdout.inputs]).sort(dim=0).values, whole.inputs)
+    assert torch.bincount(holdout.targets.long()).tolist() == [round(100 * share)] * 5
 
 
 def test_real_numbers_and_instances_are_no_classes() -> None:

@@ -162,7 +162,7 @@ def test_a_sampler_of_its_own_is_kept(case: Case) -> None:
         budget=80,
         method="threshold",
     )
-    assert "50 to follow the loss" in outcome.story.facts["Examples"]
+    assert "50 to follow the loss" in outcome.report_data.facts["Examples"]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_watcher_that_raises_stops_the_run(case: Case) -> None:
 
 def test_the_report_says_what_each_run_is(case: Case) -> None:
     outcome = case.optimized(method=MetricOpt(config=QUICK), budget=200)
-    names = [run.label for run in outcome.story.runs]
+    names = [run.label for run in outcome.report_data.runs]
     assert names[0] == "loss run from the trained model"
     assert len(set(names)) == len(names) > 1
     assert all(re.fullmatch(r"guided run \d+|loss run \d+ from a random start", name) for name in names[1:])
@@ -285,9 +285,9 @@ def test_several_classes_and_their_names(case: Case) -> None:
         class_names=["a", "<b>", "c"],
     )
     assert outcome.accepted
-    assert outcome.story.confusion is not None
-    assert outcome.story.confusion.labels == ("a", "<b>", "c")
-    assert sum(map(sum, outcome.story.confusion.before)) == 240
+    assert outcome.report_data.confusion is not None
+    assert outcome.report_data.confusion.labels == ("a", "<b>", "c")
+    assert sum(map(sum, outcome.report_data.confusion.before)) == 240
 
 
 def test_regression_with_a_loss_and_a_metric_of_its_own(case: Case) -> None:
@@ -332,7 +332,7 @@ def test_images(case: Case) -> None:
 
 def test_one_layer_gets_more_than_its_bias_twice(case: Case) -> None:
     outcome = optimize(nn.Linear(4, 1), metric="f1", train=case.train, val=case.val, budget=80, method="threshold")
-    assert "lora" in outcome.story.facts["phi"]
+    assert "lora" in outcome.report_data.facts["phi"]
 
 
 def test_an_adapter_that_does_not_fold_still_gives_a_model_that_runs(case: Case) -> None:
@@ -369,7 +369,7 @@ def test_without_a_test_the_result_says_so(case: Case) -> None:
     outcome = case.optimized(acceptance=None, budget=30, method="threshold")
     assert outcome.interval is None
     assert "Not tested" in outcome.reason
-    assert not outcome.story.verified
+    assert not outcome.report_data.verified
     assert outcome.accepted
 
 
@@ -391,7 +391,18 @@ def test_a_saved_outcome_comes_back(case: Case, tmp_path: Any) -> None:
     outcome = case.optimized()
     outcome.save(tmp_path / "saved")
     back = load(tmp_path / "saved", case.model)
-    for name in ("accepted", "reason", "before", "after", "interval", "calls", "seconds", "metric", "history", "story"):
+    for name in (
+        "accepted",
+        "reason",
+        "before",
+        "after",
+        "interval",
+        "calls",
+        "seconds",
+        "metric",
+        "history",
+        "report_data",
+    ):
         assert getattr(back, name) == getattr(outcome, name), name
     assert torch.equal(back.phi, outcome.phi)
     assert torch.equal(back.model(case.val[0]), outcome.model(case.val[0]))

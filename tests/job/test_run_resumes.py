@@ -57,8 +57,8 @@ def test_a_finished_run_asks_nothing(case: Case, tmp_path: Path) -> None:
     first = case.optimized(run=tmp_path)
     again = case.optimized(metric=get_metric("f1"), run=tmp_path)
     assert torch.equal(first.phi, again.phi)
-    answers = (tmp_path / "answers.jsonl").read_text().splitlines()
-    assert len(answers) == first.calls
+    cache = (tmp_path / "answers.jsonl").read_text().splitlines()
+    assert len(cache) == first.calls
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_another_metric_of_the_same_name_is_another_run(case: Case, tmp_path: Pa
 
 
 def test_a_run_that_time_ended_ends_there_again(case: Case, tmp_path: Path) -> None:
-    """The clock of a run moves with its answers, so a stopped run is cut where the whole one would have been."""
+    """The clock of a run moves with its cache, so a stopped run is cut where the whole one would have been."""
     budget = Budget(seconds=0.7)
     metric = Stopping(60, 400)
     for _ in range(2):
@@ -120,9 +120,9 @@ def test_a_folder_with_other_things_in_it_is_left_alone(case: Case, tmp_path: Pa
 
 def test_answers_that_something_else_wrote_are_refused(case: Case, tmp_path: Path) -> None:
     case.optimized(run=tmp_path, method="threshold", budget=70)
-    answers = tmp_path / "answers.jsonl"
-    lines = answers.read_text().splitlines()
+    cache = tmp_path / "answers.jsonl"
+    lines = cache.read_text().splitlines()
     lines[3] = json.dumps({"question": "?", "answer": "0.5", "seconds": 0})
-    answers.write_text("\n".join(lines) + "\n")
+    cache.write_text("\n".join(lines) + "\n")
     with pytest.raises(CheckpointError, match="line 4"):
         case.optimized(run=tmp_path, method="threshold", budget=70)

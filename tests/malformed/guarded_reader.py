@@ -24,7 +24,7 @@ import torch
 import metricopt
 from metricopt._errors import MetricOptError
 from metricopt.job.table.summary import Figures, TableSummary
-from metricopt.report import Story
+from metricopt.report import ReportData
 from metricopt.runtime import ResultStore, RunFolder, RunKey, read_identity
 from metricopt.tabular import ClassLabels, TableEncoder, TableModel, TableNet
 from metricopt.value import LearnedValue, Trajectories, ValueFunction
@@ -114,7 +114,7 @@ def make_examples(folder: Path) -> None:
     for seed in range(6):
         key = RunKey(task="a", method="b", metric="c", seed=seed, settings={"calls": 10, "lr": 0.5})
         store.append(key, {"utility": 0.5, "history": [1, None, "ü"]})
-    (folder / "story.json").write_bytes((folder / "finished" / "story.json").read_bytes())
+    (folder / "report_data.json").write_bytes((folder / "finished" / "report_data.json").read_bytes())
     make_table(folder / "table.csv")
     make_table_model(folder)
     make_summary(folder / "job")
@@ -172,7 +172,7 @@ def _outcome(path: Path) -> object:
 
     found = metricopt.load(path, tiny_data("binary", examples=2, seed=0)[0])
     figures = (found.accepted, found.reason, found.before, found.after, found.interval, found.confidence, found.calls)
-    rest = (found.seconds, found.metric, found.higher_is_better, found.history, found.story.to_json(), str(found))
+    rest = (found.seconds, found.metric, found.higher_is_better, found.history, found.report_data.to_json(), str(found))
     learned = None if found.value is None else _of_learned(found.value)
     return [figures, rest, _of_state(found.model), found.phi.tolist(), learned]
 
@@ -226,7 +226,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "function": lambda path: _of_state(ValueFunction.load(path)),
     "trajectories": lambda path: _of_trajectories(Trajectories.load(path)),
     "store": lambda path: ResultStore(path).rows(),
-    "story": lambda path: Story.from_json(path.read_bytes().decode(errors="surrogateescape")).to_json(),
+    "report_data": lambda path: ReportData.from_json(path.read_bytes().decode(errors="surrogateescape")).to_json(),
     "table": _table,
     "table model": _table_model,
     "summary": lambda path: TableSummary.load(path),

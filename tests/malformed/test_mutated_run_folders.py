@@ -16,7 +16,7 @@ from .mutations import as_json, damaged, damaged_header, disturbed, misplaced, r
 
 FILES = (
     "outcome.json",
-    "story.json",
+    "report_data.json",
     "rows.jsonl",
     "model.safetensors",
     "value/value.safetensors",
@@ -50,7 +50,7 @@ def test_something_that_is_no_file_is_refused(reader: Reader, fresh: Any, name: 
         assert not reader.judge(reader.read("outcome", folder), (name, seed), names=folder.name)
 
 
-@pytest.mark.parametrize("name", ["outcome.json", "story.json", "rows.jsonl"])
+@pytest.mark.parametrize("name", ["outcome.json", "report_data.json", "rows.jsonl"])
 def test_wrong_values_under_digests_that_fit_are_refused_by_name(reader: Reader, fresh: Any, name: str) -> None:
     """What someone makes who knows the format: here every value is checked, not only the digest."""
     for seed in range(60):

@@ -42,7 +42,7 @@ def test_the_value_function_comes_back_and_can_be_saved(tmp_path: Path) -> None:
         ("interpolation", "cubic"),
         ("blend", -1.0),
         ("momentum", 1.0),
-        ("loyalty", float("nan")),
+        ("min_gain_stderr", float("nan")),
         ("resamples", 1),
         ("fit_batch", 1),
         ("observations", 1),

@@ -16,7 +16,7 @@ from metricopt.losses import get_loss
 from metricopt.methods import METHODS, MetricOpt, MetricOptConfig, Result
 from metricopt.metrics import Budget, Metric, get_metric
 from metricopt.problem import Problem
-from tiny_problem import Ticks, tiny_data, tiny_problem
+from tiny_problem import Ticks, problem_of, tiny_data, tiny_problem
 
 PRESETS = {name: entry.method.config for name, entry in METHODS.items() if isinstance(entry.method, MetricOpt)}
 
@@ -87,7 +87,7 @@ def split_problem(seed: int, *, calls: int, biased: bool = True, metric: str = "
     if not biased:
         with torch.no_grad():
             targets = (model(inputs)[:, 0] > 0).float()  # the model is right everywhere
-    problem = Problem(
+    problem = problem_of(
         attach(model, [InputBias(dim=2), OutputShift()], probe=inputs[:3]),
         loss=get_loss("cross_entropy"),
         metric=get_metric(metric),
@@ -101,7 +101,7 @@ def split_problem(seed: int, *, calls: int, biased: bool = True, metric: str = "
 
 def judged(problem: Problem, phi: Tensor, inputs: Tensor, targets: Tensor) -> float:
     with torch.no_grad():
-        return problem.metric.utility(problem.metric(problem.adapted.merged(phi)(inputs), targets))
+        return problem.metric.utility(problem.metric(problem.workload.adapted.merged(phi)(inputs), targets))
 
 
 def test_improves_rows_that_it_never_saw_on_every_seed() -> None:
@@ -109,7 +109,7 @@ def test_improves_rows_that_it_never_saw_on_every_seed() -> None:
     gains = []
     for seed in range(4):
         problem, inputs, targets = split_problem(seed, calls=80)
-        result = quick(MetricOptConfig(), loyalty=1.64, fit_steps=60).run(problem, seed=seed)
+        result = quick(MetricOptConfig(), min_gain_stderr=1.64, fit_steps=60).run(problem, seed=seed)
         gains.append(judged(problem, result.phi, inputs, targets) - judged(problem, problem.start, inputs, targets))
         assert result.utility is not None
         assert result.diagnostics["gain"] > 0
@@ -119,7 +119,7 @@ def test_improves_rows_that_it_never_saw_on_every_seed() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_stays_with_the_model_where_nothing_can_be_gained(seed: int) -> None:
     problem, _, _ = split_problem(seed, calls=60, biased=False, metric="accuracy")
-    result = quick(MetricOptConfig(), loyalty=1.64).run(problem, seed=seed)
+    result = quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=seed)
     assert torch.equal(result.phi, problem.start)
     assert result.utility == 1.0
     assert result.diagnostics["gain"] <= 0
@@ -128,13 +128,13 @@ def test_stays_with_the_model_where_nothing_can_be_gained(seed: int) -> None:
 def test_a_metric_that_never_moves_leaves_the_model_as_it_is() -> None:
     metric = Metric(lambda scores, targets: 0.5, name="constant", higher_is_better=True)
     problem = tiny_problem(calls=60, metric=metric)
-    assert torch.equal(quick(MetricOptConfig(), loyalty=1.64).run(problem, seed=0).phi, problem.start)
+    assert torch.equal(quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=0).phi, problem.start)
 
 
 def test_the_more_loyal_the_fewer_gains_are_believed() -> None:
-    def proposal(loyalty: float) -> Result:
+    def proposal(min_gain_stderr: float) -> Result:
         problem, _, _ = split_problem(0, calls=80)
-        return quick(MetricOptConfig(), loyalty=loyalty, fit_steps=60).run(problem, seed=0)
+        return quick(MetricOptConfig(), min_gain_stderr=min_gain_stderr, fit_steps=60).run(problem, seed=0)
 
     assert bool((proposal(1.0).phi != 0).any())
     assert bool((proposal(1000.0).phi == 0).all())
@@ -143,14 +143,14 @@ def test_the_more_loyal_the_fewer_gains_are_believed() -> None:
 def test_the_best_observation_answers_for_its_own_noise() -> None:
     """The value function of shuffled utilities proposes at random, so the best observation steps in."""
     problem, _, _ = split_problem(0, calls=80)
-    result = quick(MetricOptConfig(), permute=True, loyalty=1.64, resamples=20).run(problem, seed=0)
+    result = quick(MetricOptConfig(), permute=True, min_gain_stderr=1.64, resamples=20).run(problem, seed=0)
     assert result.utility == float(result.utilities.max())
     assert 0.001 < result.diagnostics["gain_error"] < 0.1  # F1 of 400 rows has a standard error of about .03
 
 
 def test_the_gain_is_measured_from_phi_zero_even_where_no_run_began_there() -> None:
     problem, _, _ = split_problem(1, calls=80)
-    result = quick(MetricOptConfig(), loyalty=0.5, from_zero=False, fit_steps=60).run(problem, seed=1)
+    result = quick(MetricOptConfig(), min_gain_stderr=0.5, from_zero=False, fit_steps=60).run(problem, seed=1)
     at_zero = result.utilities[(result.phis == 0).all(dim=1)]
     assert len(at_zero) == 1
     assert result.utility is not None
@@ -165,7 +165,7 @@ def test_a_metric_of_the_model_is_searched_too() -> None:
     metric = Metric(
         lambda candidate: f1(candidate(inputs), targets), name="f1 of model", higher_is_better=True, reads="model"
     )
-    problem = Problem(
+    problem = problem_of(
         attach(nn.Sequential(*model), [InputBias(dim=2), OutputShift()], probe=inputs[:3]),
         loss=get_loss("cross_entropy"),
         metric=metric,
@@ -174,7 +174,7 @@ def test_a_metric_of_the_model_is_searched_too() -> None:
         budget=Budget(calls=50),
         batch_size=32,
     )
-    result = quick(MetricOptConfig(), loyalty=1.64).run(problem, seed=0)
+    result = quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=0)
     assert result.utility is not None
     assert result.utility > float(result.utilities[0]) + 0.05
     assert result.calls <= 50
@@ -183,7 +183,7 @@ def test_a_metric_of_the_model_is_searched_too() -> None:
 @pytest.mark.parametrize("propose", ["estimate", "observed", "last"])
 def test_each_way_to_propose_keeps_the_budget_and_says_what_it_is_worth(propose: str) -> None:
     problem = tiny_problem(calls=40)
-    result = quick(MetricOptConfig(), propose=propose, loyalty=0.0).run(problem, seed=0)
+    result = quick(MetricOptConfig(), propose=propose, min_gain_stderr=0.0).run(problem, seed=0)
     assert result.calls <= 40
     if propose == "observed":
         assert result.utility == float(result.utilities.max())
@@ -195,7 +195,7 @@ def test_each_way_to_propose_keeps_the_budget_and_says_what_it_is_worth(propose:
 
 def test_calls_are_kept_for_the_proposal_when_all_others_go_to_trajectories() -> None:
     problem, _, _ = split_problem(0, calls=60)
-    result = quick(MetricOptConfig(), rounds=0, loyalty=1.0, fit_steps=60).run(problem, seed=0)
+    result = quick(MetricOptConfig(), rounds=0, min_gain_stderr=1.0, fit_steps=60).run(problem, seed=0)
     assert {"gain", "gain_error"} <= set(result.diagnostics)
     assert result.calls <= 60
 
@@ -246,7 +246,7 @@ def test_a_metric_that_raises_half_way_is_heard_and_nothing_observed_is_lost(fai
         ({"lr": -1.0}, "lr must be a positive finite number"),
         ({"momentum": 1.0}, "momentum must"),
         ({"blend": -0.5}, "blend must"),
-        ({"loyalty": -1.0}, "loyalty must"),
+        ({"min_gain_stderr": -1.0}, "min_gain_stderr must"),
         ({"resamples": 1}, "resamples must be an integer of at least 2"),
         ({"fit_batch": 1}, "fit_batch must be an integer of at least 2"),
     ],

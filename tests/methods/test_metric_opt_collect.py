@@ -53,7 +53,7 @@ def test_one_observation_is_that_of_the_start() -> None:
 @given(calls=st.integers(1, 40))
 def test_collecting_spends_at_most_what_it_was_given(calls: int) -> None:
     problem = tiny_problem(calls=100)
-    runs = collect(problem, settings(), calls=calls, reach=problem.reach, seed=0)
+    runs = collect(problem, settings(), calls=calls, phi_scale=problem.phi_scale, seed=0)
     assert problem.meter.calls <= calls
     assert int(runs.observed.sum()) == problem.meter.calls
     assert len(runs) == 9
@@ -62,7 +62,7 @@ def test_collecting_spends_at_most_what_it_was_given(calls: int) -> None:
 
 def test_runs_are_loss_trajectories_of_their_own_seeds() -> None:
     problem = tiny_problem(calls=100)
-    runs = collect(problem, settings(), calls=100, reach=problem.reach, seed=3)
+    runs = collect(problem, settings(), calls=100, phi_scale=problem.phi_scale, seed=3)
     assert runs.runs == 6
     assert torch.equal(runs.phis[0, 0], problem.start)
     again = finetune(
@@ -72,7 +72,7 @@ def test_runs_are_loss_trajectories_of_their_own_seeds() -> None:
         start=runs.phis[4, :1],
         steps=8,
         seeds=[derive_seed(3, "task", 4)],
-        reach=problem.reach,
+        phi_scale=problem.phi_scale,
     )
     alone = torch.cat([event.phis for event in again])
     assert torch.allclose(runs.phis[4], alone, atol=1e-5)
@@ -80,7 +80,7 @@ def test_runs_are_loss_trajectories_of_their_own_seeds() -> None:
 
 def test_starts_are_random_where_the_paper_says_so() -> None:
     problem = tiny_problem(calls=100)
-    runs = collect(problem, settings(from_zero=False), calls=100, reach=problem.reach, seed=0)
+    runs = collect(problem, settings(from_zero=False), calls=100, phi_scale=problem.phi_scale, seed=0)
     assert bool((runs.phis[:, 0] != 0).any(dim=1).all())
 
 
@@ -133,7 +133,7 @@ def test_runs_that_were_never_seen_are_left_out() -> None:
 @pytest.mark.parametrize("scheme", ["offline", "reptile", "paper-reptile"])
 def test_what_is_learned_depends_on_the_seed_and_is_judged_on_runs_held_out(scheme: str) -> None:
     problem = tiny_problem(calls=100)
-    runs = collect(problem, settings(), calls=60, reach=problem.reach, seed=0)
+    runs = collect(problem, settings(), calls=60, phi_scale=problem.phi_scale, seed=0)
     phis, _ = runs.observations
     one, again, other = (learn(runs, settings(learn=scheme), seed=seed) for seed in (1, 1, 2))
     assert torch.equal(one.value(phis)[0], again.value(phis)[0])
@@ -146,7 +146,7 @@ def test_what_is_learned_follows_the_utilities(scheme: str) -> None:
     """The paper's own scheme takes one step a task and learns next to nothing from thirty."""
     problem = tiny_problem(calls=200)
     config = settings(learn=scheme, tasks=30, observations=4, fit_steps=150)
-    runs = collect(problem, config, calls=150, reach=problem.reach, seed=0)
+    runs = collect(problem, config, calls=150, phi_scale=problem.phi_scale, seed=0)
     phis, utilities = runs.observations
     estimates = learn(runs, config, seed=1).value(phis)[0].detach().double()
     together = torch.corrcoef(torch.stack([estimates, utilities]))[0, 1]
@@ -155,7 +155,7 @@ def test_what_is_learned_follows_the_utilities(scheme: str) -> None:
 
 def test_nothing_is_learned_where_the_control_says_so() -> None:
     problem = tiny_problem(calls=100)
-    runs = collect(problem, settings(), calls=60, reach=problem.reach, seed=0)
+    runs = collect(problem, settings(), calls=60, phi_scale=problem.phi_scale, seed=0)
     learned = learn(runs, settings(learn="none"), seed=0)
     assert learned.quality is None
     # Its scale is that of the data all the same, so that step sizes compare.

@@ -14,7 +14,7 @@ from tiny_problem import tiny_problem
 
 def test_random_points_are_normal_in_units_of_reach() -> None:
     problem = tiny_problem(calls=1500, examples=20, adapters=[InputBias(dim=2)])
-    z = RandomSearch(radius=2.0).run(problem, seed=0).phis[1:] / problem.reach
+    z = RandomSearch(radius=2.0).run(problem, seed=0).phis[1:] / problem.phi_scale
     # 1,499 draws: the mean is within 4 standard errors, 2 * 4 / sqrt(1499) = 0.21; so is the standard deviation.
     assert torch.allclose(z.mean(dim=0), torch.zeros(2), atol=0.21)
     assert torch.allclose(z.std(dim=0), torch.full((2,), 2.0), atol=0.15)
@@ -22,7 +22,7 @@ def test_random_points_are_normal_in_units_of_reach() -> None:
 
 def test_first_generation_is_spread_by_sigma() -> None:
     problem = tiny_problem(calls=401, examples=20, adapters=[InputBias(dim=2)])
-    z = CmaEs(sigma0=0.25, population=400).run(problem, seed=0).phis[1:] / problem.reach
+    z = CmaEs(sigma0=0.25, population=400).run(problem, seed=0).phis[1:] / problem.phi_scale
     assert torch.allclose(z.std(dim=0), torch.full((2,), 0.25), atol=0.04)
 
 
@@ -42,7 +42,7 @@ def test_equals_the_package_driven_by_hand(monkeypatch: pytest.MonkeyPatch) -> N
         np.random.seed(5)
         for generation in range(5):
             asked = strategy.ask()
-            phis = [twin.reach * torch.tensor(z, dtype=torch.float32) for z in asked]
+            phis = [twin.phi_scale * torch.tensor(z, dtype=torch.float32) for z in asked]
             assert torch.equal(torch.stack(phis), result.phis[1 + 8 * generation :][:8])
             strategy.tell(asked, [1 - float(twin.observe(phi[None])[0]) for phi in phis])
     finally:

@@ -14,18 +14,20 @@ from tiny_problem import Ticks, tiny_problem
 
 
 def slow_path(problem: Problem, *, run: int, steps: int, lr: float, momentum: float) -> list[Tensor]:
-    """SGD on phi / reach, one phi and one mini-batch at a time."""
+    """SGD on phi / phi_scale, one phi and one mini-batch at a time."""
     batches = problem.draws(derive_seed(0, "loss finetune", run), steps)
     z, velocity = torch.zeros(problem.dim), torch.zeros(problem.dim)
-    path = [z * problem.reach]
+    path = [z * problem.phi_scale]
     for batch in batches:
         point = z.clone().requires_grad_(True)
-        features = problem.adapted.head(problem.train.inputs[batch])
-        loss = problem.loss(problem.adapted.tail(point * problem.reach, features), problem.train.targets[batch])
+        features = problem.workload.adapted.head(problem.workload.train.inputs[batch])
+        loss = problem.workload.loss(
+            problem.workload.adapted.tail(point * problem.phi_scale, features), problem.workload.train.targets[batch]
+        )
         (grad,) = torch.autograd.grad(loss, point)
         velocity = momentum * velocity + grad
         z = z - lr * velocity
-        path.append(z * problem.reach)
+        path.append(z * problem.phi_scale)
     return path
 
 

@@ -21,8 +21,8 @@ from metricopt.losses import get_loss
 from metricopt.methods import ThresholdTuning
 from metricopt.methods.threshold import _coarse_to_fine, _cuts, _quantiles
 from metricopt.metrics import Budget, Metric, from_function, from_model_function, from_sklearn, get_metric
-from metricopt.problem import Examples, Problem
-from tiny_problem import BIAS, tiny_problem
+from metricopt.workload import Examples
+from tiny_problem import BIAS, problem_of, tiny_problem
 
 
 class Wrapped(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -49,9 +49,9 @@ class Wrapped(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 @pytest.mark.parametrize("thresholds", [5, 50])
 def test_equals_scikit_learn(seed: int, name: str, thresholds: int) -> None:
     problem = tiny_problem(calls=None, metric=from_sklearn(name), seed=seed)
-    x, y = problem.val.inputs.numpy(), problem.val.targets.long().numpy()
+    x, y = problem.workload.val.inputs.numpy(), problem.workload.val.targets.long().numpy()
     reference = TunedThresholdClassifierCV(
-        Wrapped(problem.adapted.merged(problem.start)),
+        Wrapped(problem.workload.adapted.merged(problem.start)),
         scoring=name,
         thresholds=thresholds,
         cv="prefit",
@@ -72,7 +72,7 @@ def test_equals_scikit_learn(seed: int, name: str, thresholds: int) -> None:
 def test_a_full_grid_finds_the_best_of_all_cuts(seed: int) -> None:
     problem = tiny_problem(calls=None, metric=from_sklearn("f1"), seed=seed)
     scores = problem.outputs(problem.start[None]).reshape(-1).double().numpy()
-    y = problem.val.targets.numpy()
+    y = problem.workload.val.targets.numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a cut above all scores has no positives
         brute = max(f1_score(y, scores > cut) for cut in [*scores, scores.min() - 1])
@@ -84,8 +84,8 @@ def test_the_tuned_phi_is_worth_the_same_through_the_model_and_folded_into_it() 
     result = ThresholdTuning().run(problem, seed=0)
     assert float(problem.observe(result.phi[None])[0]) == result.utility
     with torch.no_grad():
-        folded = problem.adapted.merged(result.phi)(problem.val.inputs)
-    assert problem.metric(folded, problem.val.targets) == result.utility
+        folded = problem.workload.adapted.merged(result.phi)(problem.workload.val.inputs)
+    assert problem.metric(folded, problem.workload.val.targets) == result.utility
 
 
 def test_only_the_shift_moves() -> None:
@@ -116,7 +116,7 @@ def test_multilabel_equals_tuning_each_label_alone() -> None:
     macro = from_sklearn("f1_macro")
     problem = tiny_problem(calls=None, kind="multilabel", metric=macro, examples=60)
     scores = problem.outputs(problem.start[None])[0].double().numpy()
-    y = problem.val.targets.numpy()
+    y = problem.workload.val.targets.numpy()
     best = [
         max(f1_score(y[:, c], scores[:, c] > cut) for cut in [*np.sort(scores[:, c])[:-1], scores[:, c].min() - 1])
         for c in range(scores.shape[1])
@@ -134,9 +134,9 @@ def test_multiclass_search_does_not_depend_on_the_order_of_examples_and_ends_by_
     problem = tiny_problem(calls=5000, kind="multiclass", metric=metric)
     result = ThresholdTuning().run(problem, seed=0)
     assert 50 < result.calls < 1000
-    order = torch.arange(len(problem.val)).flip(0)
+    order = torch.arange(len(problem.workload.val)).flip(0)
     mirrored = tiny_problem(calls=5000, kind="multiclass", metric=metric)
-    mirrored.val = Examples(inputs=problem.val.inputs[order], targets=problem.val.targets[order])
+    mirrored.val = Examples(inputs=problem.workload.val.inputs[order], targets=problem.workload.val.targets[order])
     again = ThresholdTuning().run(mirrored, seed=1)
     assert torch.equal(result.phis, again.phis)
 
@@ -155,7 +155,7 @@ def test_spends_no_more_than_it_has(kind: str, calls: int) -> None:
 def test_equal_scores_are_no_special_case(kind: str) -> None:
     problem = tiny_problem(calls=30, kind=kind)  # type: ignore[arg-type]
     with torch.no_grad():
-        for parameter in problem.adapted.model.parameters():
+        for parameter in problem.workload.adapted.model.parameters():
             parameter.zero_()
     result = ThresholdTuning().run(problem, seed=0)
     assert bool(result.phis.isfinite().all())
@@ -164,7 +164,7 @@ def test_equal_scores_are_no_special_case(kind: str) -> None:
 
 def test_metrics_of_the_model_are_asked_for_a_model() -> None:
     problem = tiny_problem(calls=30)
-    inputs, targets, f1 = problem.val.inputs, problem.val.targets, get_metric("f1")
+    inputs, targets, f1 = problem.workload.val.inputs, problem.workload.val.targets, get_metric("f1")
     of_model = from_model_function(lambda model: f1(model(inputs), targets), name="f1", higher_is_better=True)
     scores = ThresholdTuning().run(problem, seed=0)
     models = ThresholdTuning().run(tiny_problem(calls=30, metric=of_model), seed=0)
@@ -188,7 +188,7 @@ def test_a_shift_in_the_middle_of_the_model_is_refused() -> None:
     model = nn.Sequential(nn.Linear(2, 1), nn.Tanh())
     adapted = attach(model, OutputShift(), where="0", probe=torch.zeros(2, 2))
     examples = Examples(inputs=torch.randn(8, 2), targets=torch.tensor([0.0, 1.0] * 4))
-    problem = Problem(
+    problem = problem_of(
         adapted, loss=get_loss("cross_entropy"), metric=_f1(), train=examples, val=examples, budget=Budget(calls=5)
     )
     with pytest.raises(ConfigError, match="not the last thing that the model does"):
@@ -260,7 +260,7 @@ def test_scores_without_a_second_axis() -> None:
         model.linear.bias.fill_(-1.0)
     inputs = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     examples = Examples(inputs=inputs, targets=(inputs[:, 0] > 0).float())
-    problem = Problem(
+    problem = problem_of(
         attach(model, OutputShift(), probe=inputs[:3]),
         loss=get_loss("cross_entropy"),
         metric=_f1(),
@@ -273,12 +273,14 @@ def test_scores_without_a_second_axis() -> None:
 
 def test_half_precision_models_are_tuned_too() -> None:
     whole = tiny_problem(calls=30)
-    half = Problem(
-        attach(whole.adapted.detach().bfloat16(), OutputShift(), probe=whole.val.inputs[:3].bfloat16()),
-        loss=whole.loss,
+    half = problem_of(
+        attach(
+            whole.workload.adapted.detach().bfloat16(), OutputShift(), probe=whole.workload.val.inputs[:3].bfloat16()
+        ),
+        loss=whole.workload.loss,
         metric=whole.metric,
-        train=Examples(inputs=whole.train.inputs.bfloat16(), targets=whole.train.targets),
-        val=Examples(inputs=whole.val.inputs.bfloat16(), targets=whole.val.targets),
+        train=Examples(inputs=whole.workload.train.inputs.bfloat16(), targets=whole.workload.train.targets),
+        val=Examples(inputs=whole.workload.val.inputs.bfloat16(), targets=whole.workload.val.targets),
         budget=Budget(calls=200),
     )
     result = ThresholdTuning(candidates=30).run(half, seed=0)

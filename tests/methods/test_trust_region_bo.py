@@ -125,6 +125,6 @@ def test_the_edges_of_utility_are_no_special_case(metric_value: float) -> None:
 def test_points_lie_in_the_box() -> None:
     problem = tiny_problem(calls=40)
     result = TrustRegionBO(box=1.5, initial=10, batch=10, candidates=100, fit_steps=10).run(problem, seed=0)
-    z = result.phis / problem.reach
+    z = result.phis / problem.phi_scale
     assert z.abs().max() <= 1.5 + 1e-5
     assert z[1:11].abs().max() > 1.0  # the design uses all of it

@@ -12,8 +12,9 @@ from metricopt._errors import BudgetExhausted, ConfigError, MetricError
 from metricopt.adapters import InputBias, attach
 from metricopt.losses import cross_entropy
 from metricopt.metrics import Budget, Metric, get_metric
-from metricopt.problem import Examples, Problem
-from tiny_problem import Ticks, tiny_data, tiny_problem
+from metricopt.problem import Problem
+from metricopt.workload import Examples
+from tiny_problem import Ticks, problem_of, tiny_data, tiny_problem
 
 
 def phis(problem: Problem, count: int, seed: int = 0) -> Tensor:
@@ -53,7 +54,7 @@ _PROBLEM = tiny_problem()
 )
 def test_the_budget_is_never_exceeded_by_one_call(limit: int, actions: list[tuple[str, int]]) -> None:
     counted = Counted()
-    problem = _PROBLEM.again(budget=Budget(calls=limit), metric=counted.metric())
+    problem = Problem(_PROBLEM.workload, metric=counted.metric(), budget=Budget(calls=limit))
     for action, count in actions:
         before = problem.meter.calls
         batch = phis(problem, count)
@@ -63,7 +64,7 @@ def test_the_budget_is_never_exceeded_by_one_call(limit: int, actions: list[tupl
             elif action == "measure":
                 problem.measure(problem.outputs(batch)[0], batch[0])
             elif action == "bootstrap":
-                drawn = problem.paired_bootstrap(batch[0], problem.start, resamples=count, seed=0)
+                drawn = problem.resampled_gains(batch[0], problem.start, resamples=count, seed=0)
                 assert problem.meter.calls - before == 2 * len(drawn)
             else:
                 problem.outputs(batch)
@@ -87,8 +88,8 @@ def test_observing_costs_one_call_a_phi_and_keeps_the_order() -> None:
     assert torch.equal(problem.observations[0], batch)
     assert torch.equal(problem.observations[1], utilities)
     for phi, utility in zip(batch, utilities, strict=True):
-        scores = problem.adapted.merged(phi)(problem.val.inputs)
-        assert float(utility) == pytest.approx(problem.metric(scores, problem.val.targets), abs=1e-6)
+        scores = problem.workload.adapted.merged(phi)(problem.workload.val.inputs)
+        assert float(utility) == pytest.approx(problem.metric(scores, problem.workload.val.targets), abs=1e-6)
 
 
 def test_what_the_budget_covers_is_kept_when_it_ends_half_way() -> None:
@@ -161,7 +162,7 @@ def test_a_metric_of_the_model_gets_merged_models() -> None:
         return ((candidate(inputs)[:, 0] > 0) == targets).float().mean()
 
     metric = Metric(accuracy, name="accuracy of the model", higher_is_better=True, reads="model")
-    problem = Problem(
+    problem = problem_of(
         attach(model, InputBias(dim=3), probe=inputs[:2]),
         loss=cross_entropy,
         metric=metric,
@@ -176,7 +177,7 @@ def test_a_metric_of_the_model_gets_merged_models() -> None:
     assert all(type(candidate) is nn.Sequential and candidate is not model for candidate in seen)
     assert all(set(candidate.state_dict()) == set(original) for candidate in seen)
     assert all(torch.equal(tensor, original[name]) for name, tensor in model.state_dict().items())
-    assert len(problem.paired_bootstrap(batch[0], batch[1], resamples=5, seed=0)) == 0
+    assert len(problem.resampled_gains(batch[0], batch[1], resamples=5, seed=0)) == 0
     assert problem.meter.calls == 3
 
 
@@ -189,19 +190,19 @@ def test_phis_of_another_length_are_refused_before_anything_is_spent() -> None:
 
 def test_numpy_pairs_and_truth_values_are_data_like_any_other() -> None:
     plain = tiny_problem(calls=30)
-    inputs, targets = plain.val.inputs, plain.val.targets
-    twin = Problem(
-        plain.adapted,
-        loss=plain.loss,
+    inputs, targets = plain.workload.val.inputs, plain.workload.val.targets
+    twin = problem_of(
+        plain.workload.adapted,
+        loss=plain.workload.loss,
         metric=plain.metric,
-        train=(plain.train.inputs.double().numpy(), plain.train.targets.bool().numpy()),
+        train=(plain.workload.train.inputs.double().numpy(), plain.workload.train.targets.bool().numpy()),
         val=(inputs.double().numpy(), targets.bool().numpy()),
         budget=Budget(calls=30),
-        batch_size=plain.batch_size,
+        batch_size=plain.workload.batch_size,
     )
     phis = torch.stack([plain.start, 0.1 * torch.ones(plain.dim)])
     assert torch.equal(twin.observe(phis), plain.observe(phis))
-    assert twin.paired_bootstrap(phis[1], phis[0], resamples=3, seed=0).shape == (3,)
+    assert twin.resampled_gains(phis[1], phis[0], resamples=3, seed=0).shape == (3,)
     draws = plain.draws(0, 2)
     assert torch.equal(twin.loss_and_grad(phis, draws)[1], plain.loss_and_grad(phis, draws)[1])
 
@@ -209,11 +210,11 @@ def test_numpy_pairs_and_truth_values_are_data_like_any_other() -> None:
 def test_a_loss_that_is_a_name_is_refused_at_once() -> None:
     plain = tiny_problem(calls=1)
     with pytest.raises(ConfigError, match=r"loss must be a function .*get_loss"):
-        Problem(
-            plain.adapted,
+        problem_of(
+            plain.workload.adapted,
             loss="cross_entropy",  # type: ignore[arg-type]
             metric=plain.metric,
-            train=plain.train,
-            val=plain.val,
+            train=plain.workload.train,
+            val=plain.workload.val,
             budget=Budget(calls=1),
         )

@@ -12,14 +12,16 @@ from metricopt._errors import ConfigError
 from metricopt.adapters import OutputShift, attach
 from metricopt.losses import cross_entropy
 from metricopt.metrics import Budget, get_metric
-from metricopt.problem import Examples, Problem
+from metricopt.problem import Problem
+from metricopt.workload import Examples
+from tiny_problem import problem_of
 
 
 def problem(targets: torch.Tensor, **settings: Any) -> Problem:
     outputs = 1 if targets.dim() == 1 and targets.max() <= 1 else 3
     inputs = torch.randn(len(targets), 4, generator=torch.Generator().manual_seed(0))
     model = nn.Linear(4, outputs)
-    return Problem(
+    return problem_of(
         attach(model, OutputShift(), probe=inputs[:2]),
         loss=cross_entropy,
         metric=get_metric("accuracy"),
@@ -42,11 +44,18 @@ def test_plain_batches_draw_every_example_alike() -> None:
     assert 200 - 5 * 14.2 < int(counts.min()) <= int(counts.max()) < 200 + 5 * 14.2
 
 
-@pytest.mark.parametrize(("targets", "share"), [(RARE, [64, 64]), (THREE, [43, 43, 42])])
+@pytest.mark.parametrize(("targets", "share"), [(RARE, [64, 64]), (THREE, [42, 43, 43])])
 def test_balanced_batches_hold_each_class_equally_often(targets: torch.Tensor, share: list[int]) -> None:
     made = problem(targets, batch_size=128, sampler="balanced")
     for row in made.draws(1, 20):
-        assert torch.bincount(made.train.targets[row].long()).tolist() == share
+        assert sorted(torch.bincount(made.workload.train.targets[row].long()).tolist()) == share
+
+
+def test_a_balanced_batch_smaller_than_the_number_of_classes_reaches_all_of_them_in_turn() -> None:
+    targets = torch.arange(3).repeat_interleave(7)
+    made = problem(targets, batch_size=2, sampler="balanced")
+    counts = torch.bincount(targets[made.draws(0, 30)].reshape(-1), minlength=3)
+    assert counts.tolist() == [20, 20, 20]
 
 
 def test_balanced_batches_draw_every_example_of_a_class_alike() -> None:
@@ -90,7 +99,7 @@ def test_messages_of_settings_that_cannot_work() -> None:
     with pytest.raises(ConfigError, match="steps must be an integer of at least 0, got -1"):
         problem(RARE).draws(0, -1)
     with pytest.raises(ConfigError, match="phi must end in dimension 2, got shape"):
-        problem(RARE, reach=torch.ones(5))
+        problem(RARE, phi_scale=torch.ones(5))
 
 
 def test_examples_must_pair_up() -> None:
@@ -104,7 +113,7 @@ def test_examples_must_pair_up() -> None:
 def test_a_pair_does_for_examples() -> None:
     inputs, targets = torch.randn(10, 4), torch.ones(10)
     adapted = attach(nn.Linear(4, 1), OutputShift(), probe=inputs[:2])
-    made = Problem(
+    made = problem_of(
         adapted,
         loss=cross_entropy,
         metric=get_metric("accuracy"),
@@ -112,5 +121,5 @@ def test_a_pair_does_for_examples() -> None:
         val=(inputs, targets),
         budget=Budget(),
     )
-    assert made.train.inputs is inputs
-    assert len(made.val) == 10
+    assert made.workload.train.inputs is inputs
+    assert len(made.workload.val) == 10

@@ -1,4 +1,4 @@
-"""Losses, gradients, sensitivity and reach against torch.func and hand-made values."""
+"""Losses, gradients, sensitivity and phi_scale against torch.func and hand-made values."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from metricopt._phi import PhiSpec, Slot
 from metricopt.adapters import Film, InputBias, OutputShift, attach
 from metricopt.losses import cross_entropy
 from metricopt.metrics import Budget, get_metric
-from metricopt.problem import Problem, default_reach
-from tiny_problem import tiny_problem
+from metricopt.problem import Problem
+from metricopt.workload import default_phi_scale
+from tiny_problem import problem_of, tiny_problem
 
 KINDS: tuple[Literal["binary", "multiclass", "multilabel"], ...] = ("binary", "multiclass", "multilabel")
 
@@ -37,8 +38,10 @@ def test_losses_and_gradients_equal_autograd_one_by_one(kind: Literal["binary"],
         mine = indices[run]
 
         def loss(phi: Tensor, mine: Tensor = mine) -> Tensor:
-            scores = problem.adapted.tail(phi, problem.adapted.head(problem.train.inputs[mine]))
-            return cross_entropy(scores, problem.train.targets[mine])
+            scores = problem.workload.adapted.tail(
+                phi, problem.workload.adapted.head(problem.workload.train.inputs[mine])
+            )
+            return cross_entropy(scores, problem.workload.train.targets[mine])
 
         gradient, value = torch.func.grad_and_value(loss)(batch[run])
         assert float(losses[run]) == pytest.approx(float(value), abs=1e-6)
@@ -59,7 +62,7 @@ def test_outputs_equal_the_merged_model() -> None:
     outputs = problem.outputs(batch)
     assert outputs.shape == (11, 700, 3)
     for phi, scores in zip(batch, outputs, strict=True):
-        assert torch.allclose(scores, problem.adapted.merged(phi)(problem.val.inputs), atol=1e-5)
+        assert torch.allclose(scores, problem.workload.adapted.merged(phi)(problem.workload.val.inputs), atol=1e-5)
     assert not outputs.requires_grad
 
 
@@ -68,12 +71,14 @@ def test_sensitivity_is_the_mean_of_the_squared_jacobian(kind: Literal["binary"]
     problem = tiny_problem(kind=kind, examples=50)
 
     def scores(phi: Tensor) -> Tensor:
-        outputs: Tensor = problem.adapted.tail(phi, problem.adapted.head(problem.train.inputs))
+        outputs: Tensor = problem.workload.adapted.tail(
+            phi, problem.workload.adapted.head(problem.workload.train.inputs)
+        )
         return outputs
 
     jacobian = torch.func.jacrev(scores)(problem.start).double()  # (N, outputs, d)
-    expected = torch.einsum("noi,noj->ij", jacobian, jacobian) / 50
-    assert problem.sensitivity.numpy() == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-5)
+    expected = torch.einsum("noi,noi->i", jacobian, jacobian) / 50
+    assert problem.workload.sensitivity.numpy() == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-5)
 
 
 def moved(problem: Problem, step: Tensor) -> float:
@@ -87,7 +92,7 @@ def test_a_reach_of_the_output_shift_moves_the_scores_by_one() -> None:
     problem = tiny_problem(kind="multiclass")
     for position in range(problem.dim)[problem.spec.slice_of("output_shift.shift")]:
         step = torch.zeros(problem.dim)
-        step[position] = problem.reach[position]
+        step[position] = problem.phi_scale[position]
         assert moved(problem, step) == pytest.approx(1.0, abs=0.02)
 
 
@@ -95,47 +100,47 @@ def test_all_other_coordinates_together_move_the_scores_by_their_share() -> None
     problem = tiny_problem(examples=400)
     other = torch.ones(problem.dim, dtype=torch.bool)
     other[problem.spec.slice_of("output_shift.shift")] = False
-    moves = [moved(problem, torch.eye(problem.dim)[i] * problem.reach) for i in other.nonzero().flatten()]
-    # The reach is measured on training rows, the move on the search split: 400 rows of two inputs each.
+    moves = [moved(problem, torch.eye(problem.dim)[i] * problem.phi_scale) for i in other.nonzero().flatten()]
+    # The phi_scale is measured on training rows, the move on the search split: 400 rows of two inputs each.
     assert float(np.sqrt(np.square(moves).sum())) == pytest.approx(0.3, rel=0.15)
 
 
 def test_reach_does_not_depend_on_the_units_of_an_adapter() -> None:
     one = tiny_problem(adapters=[InputBias(dim=2), OutputShift(temperature=False)])
     ten = tiny_problem(adapters=[InputBias(dim=2, scale=10.0), OutputShift(temperature=False)])
-    assert torch.allclose(one.reach[:2], 10 * ten.reach[:2], rtol=1e-4)
-    assert torch.allclose(one.reach[2:], ten.reach[2:], rtol=1e-4)
+    assert torch.allclose(one.phi_scale[:2], 10 * ten.phi_scale[:2], rtol=1e-4)
+    assert torch.allclose(one.phi_scale[2:], ten.phi_scale[2:], rtol=1e-4)
 
 
 def test_coordinates_that_move_nothing_get_a_finite_reach() -> None:
-    spec = PhiSpec(slots=(Slot(name="output_shift.shift", shape=(2,)), Slot(name="film", shape=(2,))))
-    nothing = default_reach(spec, torch.zeros(4, 4))
+    spec = PhiSpec(slots=(Slot(name="output_shift.shift", shape=(2,), role="shift"), Slot(name="film", shape=(2,))))
+    nothing = default_phi_scale(spec, torch.zeros(4))
     assert bool(nothing.isfinite().all() and (nothing > 0).all())
-    idle = default_reach(spec, torch.diag(torch.tensor([1.0, 0.0, 1.0, 0.0])))
+    idle = default_phi_scale(spec, torch.tensor([1.0, 0.0, 1.0, 0.0]))
     assert idle[1] <= 15 * idle[0]
 
 
 def test_a_given_reach_is_used() -> None:
     inputs, targets = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), torch.ones(20)
     adapted = attach(nn.Linear(3, 1), Film(), probe=inputs[:2])
-    reach = torch.tensor([0.5, 2.0])
-    problem = Problem(
+    phi_scale = torch.tensor([0.5, 2.0])
+    problem = problem_of(
         adapted,
         loss=cross_entropy,
         metric=get_metric("accuracy"),
         train=(inputs, targets),
         val=(inputs, targets),
         budget=Budget(calls=0),
-        reach=reach,
+        phi_scale=phi_scale,
     )
-    assert torch.equal(problem.reach, reach)
+    assert torch.equal(problem.phi_scale, phi_scale)
 
 
 def test_a_model_in_double_precision_is_searched_with_phis_in_single() -> None:
     stream = torch.Generator().manual_seed(0)
     inputs = torch.randn(40, 3, generator=stream, dtype=torch.float64)
     targets = (inputs[:, 0] > 0).double()
-    problem = Problem(
+    problem = problem_of(
         attach(nn.Linear(3, 1).double(), [InputBias(dim=2), OutputShift()], probe=inputs[:2]),
         loss=cross_entropy,
         metric=get_metric("accuracy"),
@@ -149,8 +154,8 @@ def test_a_model_in_double_precision_is_searched_with_phis_in_single() -> None:
     assert grads.dtype == torch.float32
     assert bool(losses.isfinite().all())
     assert problem.outputs(batch).dtype == torch.float64
-    assert problem.reach.dtype == problem.start.dtype == torch.float32
-    merged = problem.adapted.merged(batch[0])
+    assert problem.phi_scale.dtype == problem.start.dtype == torch.float32
+    merged = problem.workload.adapted.merged(batch[0])
     assert float(problem.observe(batch)[0]) == problem.metric(merged(inputs), targets)
 
 
@@ -158,7 +163,7 @@ def test_the_model_is_used_in_eval_mode_and_left_as_it_was() -> None:
     inputs = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1)).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    problem = Problem(
+    problem = problem_of(
         attach(model, InputBias(dim=2), probe=inputs[:2]),
         loss=cross_entropy,
         metric=get_metric("accuracy"),
@@ -181,7 +186,7 @@ def test_a_loss_that_looks_at_values_gives_the_same_gradients() -> None:
         flat, positive = scores.reshape(-1), targets.reshape(-1) == 1
         return (F.softplus(-flat[positive]).sum() + F.softplus(flat[~positive]).sum()) / len(flat)
 
-    twin = problem.again(budget=Budget(calls=1), loss=by_mask)
+    twin = problem.with_budget(Budget(calls=1), loss=by_mask)
     batch, indices = phis(problem, 3), torch.stack([problem.draws(seed, 1)[0] for seed in range(3)])
     for found, wanted in zip(twin.loss_and_grad(batch, indices), problem.loss_and_grad(batch, indices), strict=True):
         torch.testing.assert_close(found, wanted)

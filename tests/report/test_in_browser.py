@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from metricopt.report import Story, write
-from report.stories import STORIES, binary, hostile, rejected, seven_classes
+from metricopt.report import ReportData, write
+from report.reports import STORIES, binary, hostile, rejected, seven_classes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -44,15 +44,15 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def opened(
     browser: Browser,
-    story: Story,
+    report_data: ReportData,
     folder: Path,
     *,
     size: tuple[int, int] = DESK,
     theme: str = "light",
     scale: float = 1,
 ) -> Iterator[Page]:
-    """The report of a story in a window; fails at the end on any message, error or request that it caused."""
-    path = write(story, folder / "report.html")
+    """The report of a report_data in a window; fails at the end on any message, error or request that it caused."""
+    path = write(report_data, folder / "report.html")
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if theme == "dark" else "light",
@@ -168,9 +168,11 @@ def _check_toggle(button: Locator, shown: bool) -> None:
 
 
 def test_a_small_picture_that_is_alone_does_not_grow(browser: Browser, tmp_path: Path) -> None:
-    story = rejected()
-    assert story.confusion is not None
-    same = replace(story, confusion=replace(story.confusion, after=story.confusion.before))  # no picture beside it
+    report_data = rejected()
+    assert report_data.confusion is not None
+    same = replace(
+        report_data, confusion=replace(report_data.confusion, after=report_data.confusion.before)
+    )  # no picture beside it
     with opened(browser, same, tmp_path) as page:
         assert page.locator("#classes").count() == 0
         assert page.locator("#confusion .wide svg").evaluate("each => each.getBoundingClientRect().width") <= 520

@@ -1,4 +1,4 @@
-"""The page says what the story says, escapes what users supply, and needs nothing but itself."""
+"""The page says what the report_data says, escapes what users supply, and needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story, render, write
-from report.stories import HOSTILE, STORIES, binary, hostile, minimal, rejected, seven_classes, unverified
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, ReportData, Run, Stage, render, write
+from report.reports import HOSTILE, STORIES, binary, hostile, minimal, rejected, seven_classes, unverified
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
@@ -29,7 +29,7 @@ def _text(page: str) -> str:
 def test_a_page_is_small_self_contained_and_well_formed(name: str) -> None:
     page = render(STORIES[name]())
     assert len(page.encode()) < 300_000
-    assert page == render(STORIES[name]()), "the same story gives the same page"
+    assert page == render(STORIES[name]()), "the same report_data gives the same page"
     for tag, attribute, value in _attributes(page):
         if attribute in ("href", "src", "action", "srcset", "data", "xlink:href"):
             assert value.startswith(("#", "data:,")), (tag, attribute, value)
@@ -167,7 +167,7 @@ def test_a_rejected_and_unverified_story_does_not_claim_a_test() -> None:
 
 def test_a_search_that_found_nothing_shows_one_number() -> None:
     matrix = ((5, 1), (2, 3))
-    story = minimal(
+    report_data = minimal(
         after=0.8,
         low=0.0,
         high=0.0,
@@ -175,7 +175,7 @@ def test_a_search_that_found_nothing_shows_one_number() -> None:
         reason="Nothing was better.",
         confusion=Confusion(("a", "b"), matrix, matrix),
     )
-    page = render(story)
+    page = render(report_data)
     text = _text(page)
     assert "No better accuracy was found: the original model comes back" in text
     assert "as it was 0.800 accuracy, higher is better" in text
@@ -260,7 +260,7 @@ def test_a_page_does_not_grow_with_the_run() -> None:
     bins = {name: tuple(range(1_000)) for name in "abcdefgh"}
     labels = tuple(f"class {at}" for at in range(100))
     matrix = tuple(tuple(1 + row * column % 7 for column in range(100)) for row in range(100))
-    story = minimal(
+    report_data = minimal(
         stages=tuple(Stage(str(at), f"Stage {at}", 0.8, 50_000, 1.0, at == 0, values) for at in range(8)),
         runs=(run,) * 100,
         predictions=tuple(Prediction(value, 0.01, value) for value in values[:20_000]),
@@ -268,15 +268,15 @@ def test_a_page_does_not_grow_with_the_run() -> None:
         confusion=Confusion(labels, matrix, matrix),
         histogram=Histogram("score", tuple(float(at) for at in range(1_001)), bins, bins),
     )
-    assert len(render(story).encode()) < 700_000
+    assert len(render(report_data).encode()) < 700_000
 
 
 NUMBERS = st.floats(-1e100, 1e100) | st.floats(0, 1) | st.just(0.5)
 
 
 @st.composite
-def any_story(draw: st.DrawFn) -> Story:
-    """A story of small size and of any numbers."""
+def any_story(draw: st.DrawFn) -> ReportData:
+    """A report_data of small size and of any numbers."""
     few = st.lists(NUMBERS, min_size=1, max_size=4)
     low, high = sorted((draw(NUMBERS), draw(NUMBERS)))
     steps = sorted(draw(st.sets(st.integers(0, 10**9), min_size=1, max_size=4)))
@@ -302,9 +302,9 @@ def any_story(draw: st.DrawFn) -> Story:
     )
 
 
-@given(story=any_story())
-def test_any_story_that_can_be_made_can_be_shown(story: Story) -> None:
-    page = render(story)
+@given(report_data=any_story())
+def test_any_story_that_can_be_made_can_be_shown(report_data: ReportData) -> None:
+    page = render(report_data)
     for picture in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
         for part in ElementTree.fromstring(picture).iter():
             for name in ("d", "x", "y", "cx", "cy", "width", "height"):

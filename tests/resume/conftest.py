@@ -111,12 +111,12 @@ def result_of(folder: Path) -> dict[str, Any]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        timed = {"seconds", "check", "digest", "rows.jsonl", "story.json"}
+        timed = {"seconds", "check", "digest", "rows.jsonl", "report_data.json"}
         return {name: _timeless(entry) for name, entry in value.items() if name not in timed}
     return [_timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
 def kept_in(folder: Path) -> int:
-    """How many answers a killed run has left."""
-    answers = folder / "answers.jsonl"
-    return answers.read_bytes().count(b"\n") if answers.exists() else 0
+    """How many cache a killed run has left."""
+    cache = folder / "answers.jsonl"
+    return cache.read_bytes().count(b"\n") if cache.exists() else 0

@@ -208,8 +208,8 @@ def draw_no_pictures() -> None:
     import metricopt.report
     from metricopt.runtime import write_atomically
 
-    def write(story: metricopt.report.Story, path: str | os.PathLike[str]) -> Path:
-        write_atomically(path, story.title.encode())
+    def write(report_data: metricopt.report.ReportData, path: str | os.PathLike[str]) -> Path:
+        write_atomically(path, report_data.title.encode())
         return Path(path)
 
     metricopt.report.write = write

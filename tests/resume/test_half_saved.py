@@ -29,7 +29,7 @@ def test_a_value_function_beside_the_observations_of_another_is_refused(tmp_path
     assert torch.equal(LearnedValue.load(tmp_path).phis, _learned(1).phis)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "story.json", "rows.jsonl"])
+@pytest.mark.parametrize("name", ["model.safetensors", "report_data.json", "rows.jsonl"])
 def test_an_outcome_with_a_file_of_another_one_is_refused(runs: Runs, tmp_path: Path, name: str) -> None:
     assert runs.run(tmp_path / "run")["finished"]
     file = tmp_path / "run" / name

@@ -14,7 +14,7 @@ from .conftest import Runs, Whole, kept_in, result_of
 
 
 def moments(whole: Whole) -> list[tuple[str, int]]:
-    """(operation, how often it has happened) for all operations; of the many answers some."""
+    """(operation, how often it has happened) for all operations; of the many cache some."""
     times: Counter[str] = Counter()
     found = []
     for label in whole.operations:
@@ -39,7 +39,7 @@ def resumes(runs: Runs, whole: Whole, folder: Path) -> None:
 def test_killed_at_any_operation_it_resumes_to_the_same_bits(
     runs: Runs, whole: Whole, tmp_path: Path, part: int
 ) -> None:
-    """Writes are cut in half; so is what was not yet flushed, as a loss of power would: a temporary file, the answers."""
+    """Writes are cut in half; so is what was not yet flushed, as a loss of power would: a temporary file, the cache."""
     found = moments(whole)
     assert {label for label, _ in found} >= {"write answers.jsonl", "fsync answers.jsonl", "replace outcome.json"}
     for number, (label, times) in enumerate(found[part::2]):

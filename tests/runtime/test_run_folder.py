@@ -18,12 +18,12 @@ IDENTITY = {"metric": "f1", "seed": 0, "share": 0.5, "value": None, "quick": Tru
 
 def test_a_new_folder_says_whose_it_is(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "deep" / "run", IDENTITY) as folder:
-        assert folder.answers.kept == 0
-        folder.answers.of("one", lambda: 0.5)
+        assert folder.cache.kept == 0
+        folder.cache.of("one", lambda: 0.5)
     assert read_identity(folder.path) == IDENTITY
     assert "torch" in json.loads((folder.path / "run.json").read_text())["environment"]
     with RunFolder(folder.path, IDENTITY) as again:
-        assert again.answers.kept == 1
+        assert again.cache.kept == 1
 
 
 def test_another_run_is_refused_and_every_difference_named(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_path_that_is_a_file_is_refused_and_the_file_left_alone(tmp_path: Path
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     with RunFolder(tmp_path, IDENTITY) as folder:
-        folder.answers.of("one", lambda: 0.5)
+        folder.cache.of("one", lambda: 0.5)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     real = os.open
 

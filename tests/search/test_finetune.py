@@ -1,4 +1,4 @@
-"""The finetuning loop: events, lock-step, units of reach, mini-batches by seed."""
+"""The finetuning loop: events, lock-step, units of phi_scale, mini-batches by seed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from metricopt.search import (
     Event,
     GradientSource,
     GuidedES,
-    InReach,
     LossOnly,
     OptimizerFactory,
+    Scaled,
     ValueGradient,
     finetune,
 )
@@ -48,11 +48,13 @@ def events(
     steps: int = 6,
     source: GradientSource | None = None,
     optimizer: OptimizerFactory = sgd,
-    reach: Tensor | None = None,
+    phi_scale: Tensor | None = None,
 ) -> list[Event]:
     start = starts(8, problem.dim)[list(runs)]
     return list(
-        finetune(problem, source or LossOnly(), optimizer, start=start, steps=steps, seeds=list(runs), reach=reach)
+        finetune(
+            problem, source or LossOnly(), optimizer, start=start, steps=steps, seeds=list(runs), phi_scale=phi_scale
+        )
     )
 
 
@@ -97,7 +99,7 @@ def test_a_break_ends_the_work() -> None:
         losses += 1
         return scores.square().mean()
 
-    problem.loss = count
+    problem.workload.loss = count
     for event in finetune(problem, LossOnly(), sgd, start=problem.start[None], steps=50, seeds=[0]):
         if event.step == 3:
             break
@@ -122,23 +124,23 @@ def test_lock_step_equals_one_by_one(optimizer: OptimizerFactory, kind: str) -> 
 
 
 def test_reach_is_a_change_of_variables() -> None:
-    """SGD in z = phi / reach moves phi by lr reach^2 times the gradient."""
+    """SGD in z = phi / phi_scale moves phi by lr phi_scale^2 times the gradient."""
     problem = tiny_problem()
-    reach = torch.linspace(0.5, 2.0, problem.dim)
-    seen = events(problem, steps=3, reach=reach)
+    phi_scale = torch.linspace(0.5, 2.0, problem.dim)
+    seen = events(problem, steps=3, phi_scale=phi_scale)
     indices = problem.draws(0, 3)
     phi = starts(8, problem.dim)[:1]
     for step in range(3):
         _, grads = problem.loss_and_grad(phi, indices[step, None])
-        phi = phi - 0.1 * reach.square() * grads
+        phi = phi - 0.1 * phi_scale.square() * grads
         assert seen[step + 1].phis.numpy() == pytest.approx(phi.numpy(), abs=1e-6)
 
 
 def test_the_source_sees_z_and_its_gradients() -> None:
     problem = tiny_problem()
-    reach = torch.full((problem.dim,), 0.25)
-    source = GuidedES(value=InReach(value=bowl, reach=reach))
-    seen = events(problem, steps=1, source=source, reach=reach)
+    phi_scale = torch.full((problem.dim,), 0.25)
+    source = GuidedES(value=Scaled(value=bowl, phi_scale=phi_scale))
+    seen = events(problem, steps=1, source=source, phi_scale=phi_scale)
     _, grads = problem.loss_and_grad(seen[0].phis, problem.draws(0, 1)[0, None])
     assert torch.allclose(seen[1].state.past[0, 0], 0.25 * grads[0], atol=1e-7)
 

@@ -1,4 +1,4 @@
-"""Exact, projected and blended gradients, the loss alone, and search in units of reach."""
+"""Exact, projected and blended gradients, the loss alone, and search in units of phi_scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from metricopt._errors import ConfigError
-from metricopt.search import Blend, GradientSource, InReach, LossOnly, ProjectedGradient, SearchState, ValueGradient
+from metricopt.search import Blend, GradientSource, LossOnly, ProjectedGradient, Scaled, SearchState, ValueGradient
 from metricopt.value import ValueFunction
 
 
@@ -105,11 +105,11 @@ def test_the_state_keeps_dtype_and_device_of_the_gradients() -> None:
 
 
 def test_in_reach_is_the_value_function_of_stretched_phis() -> None:
-    reach = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
-    seen = InReach(value=bowl, reach=reach, scale=0.5)
-    assert torch.equal(seen(PHIS), bowl(PHIS * reach) / 0.5)
+    phi_scale = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    seen = Scaled(value=bowl, phi_scale=phi_scale, scale=0.5)
+    assert torch.equal(seen(PHIS), bowl(PHIS * phi_scale) / 0.5)
     u, _ = direction(ValueGradient(value=seen))
-    assert torch.allclose(u, 2 * (PHIS * reach - 1) * reach / 0.5)
+    assert torch.allclose(u, 2 * (PHIS * phi_scale - 1) * phi_scale / 0.5)
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -40,9 +40,9 @@ def test_equals_a_loop_over_pairs_for_the_same_perturbations(n: int, beta: float
     source = GuidedES(value=bent, k=2, pairs=4, variance=0.09, beta=beta)
     past, grads, phis = (torch.randn(*shape, generator=stream(1), dtype=torch.float64) for shape in _shapes(n))
     u, state = source.direction(SearchState(past=past), phis, grads, generator=stream(7))
-    remembered = torch.stack([grads, past[:, 0]], dim=1)
-    assert torch.equal(state.past, remembered)
-    deltas = perturbations(span(remembered), 4, 0.09, generator=stream(7))
+    cached = torch.stack([grads, past[:, 0]], dim=1)
+    assert torch.equal(state.past, cached)
+    deltas = perturbations(span(cached), 4, 0.09, generator=stream(7))
     for run in range(n):
         expected = twin(phis[run].numpy(), deltas[run].numpy(), variance=0.09, beta=beta)
         assert u[run].numpy() == pytest.approx(expected, rel=1e-9, abs=1e-9)

@@ -84,13 +84,13 @@ def test_rare_and_unseen_levels_share_a_column() -> None:
     table = pd.DataFrame({"c": ["a"] * 6 + ["b"] * 5 + ["x", "y"]})
     encoder = TableEncoder.fit(table, min_count=5)
     assert encoder.labels == ("c = a", "c = b", "c is another")
-    new = encoder.transform(pd.DataFrame({"c": ["a", "x", "unseen"]}))
+    new = encoder.transform(pd.DataFrame({"c": ["a", "x", "holdout"]}))
     assert new.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
 
 
 def test_what_training_rows_never_had_is_encoded_as_their_average() -> None:
     encoder = TableEncoder.fit(pd.DataFrame({"c": ["a"] * 3 + ["b"]}), min_count=1)
-    assert encoder.transform(pd.DataFrame({"c": ["unseen", None]})).tolist() == [[0.75, 0.25], [0.75, 0.25]]
+    assert encoder.transform(pd.DataFrame({"c": ["holdout", None]})).tolist() == [[0.75, 0.25], [0.75, 0.25]]
 
 
 def test_only_the_most_frequent_levels_get_a_column() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -10,23 +11,25 @@ from operator import itemgetter
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.hooks import RemovableHandle
 
 from .._checks import at_least
-from .._each import Each
 from .._errors import AdapterError, ConfigError
 from .._phi import PhiSpec
+from .._vmap_or_loop import VmapOrLoop
 from .adapter import Call
 from .attention import is_transformed, may_attend, transformable_attention
 from .fold import replace_in_place
 from .layout import Layout
 from .population import automatic_chunk, call_population, joined
 from .probe import Inputs, cloned, invoke
+from .program import INPUT, Group, Program, Ref, Step, chain, enters, is_raw, resolve, split
 from .recurrence import differentiable_recurrence, recurs
-from .spine import Group, Step, split
+from .tracing import input_values, same_outputs, traced
 
 
 class _Active:
@@ -65,7 +68,7 @@ class AdaptedModel(nn.Module):
         self._active = _Active()
         self._clone_features = False
         self._may_attend, self._recurs = may_attend(model), recurs(model)
-        self._each = Each()
+        self._each = VmapOrLoop()
         self._requires_grad = {name: p.requires_grad for name, p in model.named_parameters()}
         self._statistics = {
             name: buffer.detach().clone()
@@ -76,8 +79,12 @@ class AdaptedModel(nn.Module):
         groups: dict[nn.Module, Group] = {}
         for binding in layout.bindings:
             groups[binding.site.module] = (*groups.get(binding.site.module, ()), binding)
-        self._spine = split(model, groups)
-        self._dependent = {step for step in self._spine.rest if _depends(step, groups)}
+        self._groups = groups
+        # Adapted modules with hooks of their own are not taken apart: a hook may want what the adapter gives.
+        self._own_hooks = not any(module._forward_hooks or module._forward_pre_hooks for module in groups)
+        steps = chain(model, groups)
+        self._chain = split(steps, Ref(steps[-1].name), groups, own_hooks=self._own_hooks)
+        self._traced: Program | None = None
         self._handles: list[RemovableHandle] = []
         model.requires_grad_(False)
         for module, group in groups.items():
@@ -97,34 +104,102 @@ class AdaptedModel(nn.Module):
     def head(self, inputs: Inputs) -> Any:
         """Features: all that can be computed without phi; the inputs themselves where nothing can.
 
-        Along nested Sequentials that is everything in front of the first adapted module, and the raw
-        output of that module itself where the adapter needs no more.
+        That is everything in front of the first adapted module, and the raw output of that module itself where the
+        adapter needs no more: along nested Sequentials, and in models with a `forward` of their own where it can be
+        traced. One value, or a tuple where several cross over; every tensor in it has the rows first.
         """
-        if not self._spine.prefix:
-            return inputs
-        first, *others = self._spine.prefix
-        with self._using(off=True):
-            features = invoke(first, inputs)
-            for module in others:
-                features = module(features)
-        return features
+        program = self._program
+        values = input_values(inputs)
+        if program.prefix:
+            with self._using(off=True):
+                for step in program.prefix:
+                    values[step.name] = _called(step, values)
+        crossing = tuple(values[name] for name in program.crossing)
+        return crossing[0] if len(crossing) == 1 else crossing
 
     def tail(self, phi: Tensor, features: Any) -> Any:
         """The outputs at `phi` of shape `(d,)`; a pure function, for `torch.func.grad` and `vmap` in eval mode."""
         self.spec.check(phi)
-        value = cloned(features) if self._clone_features else features
+        program, values = self._program, self._entering(features)
+        with self._kernels(is_transformed(phi)):
+            for step in program.rest:
+                with self._using(phi, off=is_raw(step)):
+                    values[step.name] = self._step(step, phi, values)
+        return resolve(program.output, values.__getitem__)
+
+    @contextmanager
+    def at(self, phi: Tensor) -> Iterator[nn.Module]:
+        """The model itself, seeing `phi` instead of the parameter while inside; differentiable in `phi`.
+
+        For what needs more than `tail`: losses in training mode, models that take their targets.
+        """
+        self.spec.check(phi)
         with self._kernels(is_transformed(phi)), self._using(phi):
-            for position, step in enumerate(self._spine.rest):
-                value = self._step(step, position == 0 and not self._spine.prefix, phi, value)
-        return value
+            yield self.model
+
+    @property
+    def splits(self) -> bool:
+        """Whether anything lies in front of phi, so that features are worth keeping."""
+        return bool(self._program.prefix)
+
+    @property
+    def _program(self) -> Program:
+        """What was traced holds in eval mode only: code may ask for the mode."""
+        return self._chain if self._traced is None or self.training else self._traced
+
+    def _trace(self, probe: Inputs) -> None:
+        """Look into a model that is more than a chain; called once, by `attach`, in eval mode."""
+        containers = (s for s in self._chain.rest if s.kind == "module" and list(s.run.children()))
+        if not any(enters(step, self._groups) for step in containers):
+            return
+        found = traced(self.model, self._groups, probe)
+        if found is None:
+            return
+        steps, output = found
+        root = self._groups.get(self.model, ())
+        if root:
+            if any(binding.adapter.reads_input for binding in root) or not isinstance(output, Ref):
+                return
+            steps = [*steps, Step(name="adapted output", kind="adapt", run=root, args=(output,))]
+            output = Ref("adapted output")
+        inside = {module: group for module, group in self._groups.items() if module is not self.model}
+        program = split(steps, output, inside, own_hooks=self._own_hooks)
+        if len(program.prefix) <= len(self._chain.prefix):
+            return
+        self._traced = program
+        with torch.no_grad():
+            phi = torch.full_like(self.phi, 0.01)
+            try:
+                fits = self._agrees(phi, probe)
+            except RuntimeError:
+                fits = False
+        if not fits:
+            self._traced = None
+
+    def _agrees(self, phi: Tensor, probe: Inputs) -> bool:
+        def whole(inputs: Inputs) -> Any:
+            with self._using(phi):
+                return invoke(self.model, inputs)
+
+        both = torch.stack([phi, torch.zeros_like(phi)])
+        return same_outputs(whole, lambda inputs: self.tail(phi, self.head(inputs)), probe) and same_outputs(
+            whole, lambda inputs: self.outputs(both, self.head(inputs))[0], probe
+        )
+
+    def _entering(self, features: Any) -> dict[str, Any]:
+        names = self._program.crossing
+        values = cloned(features) if self._clone_features else features
+        if names == (INPUT,):
+            return input_values(values)
+        return dict(zip(names, (values,) if len(names) == 1 else values, strict=True))
 
     def outputs(self, phis: Tensor, features: Any, *, chunk: int | None = None) -> Any:
         """`tail` for a population on shared features: `(n, d)` to outputs `(n, B, ...)`, differentiable in `phis`.
 
         Row i depends on `phis[i]` alone, so the gradient of a sum of n losses holds n gradients:
-        much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi. Under
-        autocast the phis run one by one, because `vmap` does not see it, and so they do where `vmap` cannot map
-        the model: recurrent layers, code that looks at values.
+        much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi. The phis run one by one
+        through what `vmap` cannot map: recurrent layers, code that looks at values, and under autocast, which it does
+        not see, every step that the population cannot ride through in one batch.
 
         Args:
             phis: `(n, d)`, n at least 1.
@@ -155,8 +230,6 @@ class AdaptedModel(nn.Module):
     def _chunk(self, features: Any, copies: int, chunk: int | None) -> int:
         if chunk is not None:
             at_least("chunk", chunk, 1)
-        if torch.is_autocast_enabled(self.phi.device.type):
-            return 1
         return automatic_chunk(features, copies) if chunk is None else chunk
 
     def _tails(self, phis: Tensor, features: Any, *, shared: bool) -> Any:
@@ -164,16 +237,44 @@ class AdaptedModel(nn.Module):
         if len(phis) == 1:
             single = features if shared else tree_map_only(Tensor, itemgetter(0), features)
             return tree_map_only(Tensor, itemgetter(None), self.tail(phis[0], single))
-        value = cloned(features) if self._clone_features else features
+        program, values = self._program, self._entering(features)
+        mapped = set() if shared else set(values)
         with self._kernels(True):
-            for position, step in enumerate(self._spine.rest):
-                mapped = None if shared and position == 0 else 0
-                if isinstance(step, nn.Module) and mapped == 0 and step not in self._dependent:
-                    value = call_population(step, value, partial(self._each, position))
-                else:
-                    run = partial(self._active_step, step, position == 0 and not self._spine.prefix)
-                    value = self._each(position, run, phis, value, in_dims=(0, mapped))
-        return value
+            for step in program.rest:
+                values[step.name] = self._population_step(step, phis, values, mapped)
+        return resolve(program.output, values.__getitem__)
+
+    def _population_step(self, step: Step, phis: Tensor, values: Mapping[str, Any], mapped: set[str]) -> Any:
+        """One step for all phis; its name joins `mapped` where the phis have values of their own."""
+        reads = sorted(step.reads)
+        theirs = [name for name in reads if name in mapped]
+        if step.kind == "shape":  # the same for each phi
+            one = {
+                name: tree_map_only(Tensor, itemgetter(0), values[name]) if name in mapped else values[name]
+                for name in reads
+            }
+            return _called(step, one)
+        phi_enters = enters(step, self._groups)
+        if not theirs and not phi_enters:
+            with self._using(off=is_raw(step)):
+                return _called(step, values)
+        mapped.add(step.name)
+        if not phi_enters and theirs == reads and len(step.args) == 1 and not step.kwargs and step.kind == "module":
+            with self._using(off=True):
+                return call_population(
+                    step.run, values[theirs[0]], partial(self._each, step.name), ignored=_adapt_output
+                )
+        if not phi_enters and step.run in _ELEMENTWISE and all(isinstance(values[name], Tensor) for name in reads):
+            shapes = {values[name].shape for name in reads}
+            if theirs == reads and len(shapes) == 1:
+                return _called(step, values)
+
+        def run(phi: Tensor, *given: Any) -> Any:
+            with self._using(phi, off=is_raw(step)):
+                return self._step(step, phi, dict(zip(reads, given, strict=True)))
+
+        dims = (0, *(0 if name in mapped else None for name in reads))
+        return self._each(step.name, run, phis, *(values[name] for name in reads), in_dims=dims)
 
     @contextmanager
     def _kernels(self, transformed: bool) -> Iterator[None]:
@@ -182,14 +283,14 @@ class AdaptedModel(nn.Module):
         with attention, differentiable_recurrence(self.phi.device) if self._recurs else nullcontext():
             yield
 
-    def _active_step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
-        with self._using(phi):
-            return self._step(step, is_first, phi, value)
-
-    def _step(self, step: Step, is_first: bool, phi: Tensor, value: Any) -> Any:
-        if not isinstance(step, nn.Module):
-            return self._apply_group(step, phi, Call(output=value))
-        return invoke(step, value) if is_first else step(value)
+    def _step(self, step: Step, phi: Tensor, values: Mapping[str, Any]) -> Any:
+        if step.kind != "adapt":
+            return _called(step, values)
+        output, *args = resolve(step.args, values.__getitem__)
+        kwargs = resolve(dict(step.kwargs), values.__getitem__)
+        if step.args[1:] == (Ref(INPUT),):  # the model's own inputs, however they were passed
+            args, kwargs = _as_arguments(values[INPUT])
+        return self._apply_group(step.run, phi, Call(output=output, args=tuple(args), kwargs=kwargs))
 
     def merged(self, phi: Tensor | None = None) -> nn.Module:
         """A copy of the model with `phi` (default: the current one) folded into its weights.
@@ -287,8 +388,25 @@ def _adapt_output(adapted: AdaptedModel, group: Group, module: nn.Module, args: 
     return adapted._apply_group(group, phi, Call(output=output, args=args, kwargs=kwargs))
 
 
-def _depends(step: Step, groups: Mapping[nn.Module, Group]) -> bool:
-    return isinstance(step, nn.Module) and any(module in groups for module in step.modules())
+def _called(step: Step, values: Mapping[str, Any]) -> Any:
+    """A step without phi. The whole model, or the first module of a chain, is called as its inputs want it."""
+    if step.args == (Ref(INPUT),) and step.kind == "module":
+        return invoke(step.run, values[INPUT])
+    args, kwargs = resolve((step.args, dict(step.kwargs)), values.__getitem__)
+    return step.run(*args, **kwargs)
+
+
+def _as_arguments(inputs: Inputs) -> tuple[list[Any], dict[str, Any]]:
+    if isinstance(inputs, Mapping):
+        return [], dict(inputs)
+    return (list(inputs), {}) if isinstance(inputs, tuple | list) else ([inputs], {})
+
+
+#: These take a population as they take a batch: number by number.
+_ELEMENTWISE: frozenset[Any] = frozenset(
+    {F.relu, F.gelu, F.silu, F.leaky_relu, F.elu, torch.relu, torch.tanh, torch.sigmoid, torch.add, torch.mul}
+    | {operator.add, operator.mul, operator.sub, operator.iadd}
+)
 
 
 def is_adapted(module: nn.Module) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import AdapterError
+from .._types import Role
 from .site import Site
 
 
@@ -41,6 +42,8 @@ class Adapter(ABC):
 
     #: Module types that this adapter can be put on.
     types: ClassVar[tuple[type[nn.Module], ...]]
+    #: What each named parameter does.
+    roles: ClassVar[Mapping[str, Role]] = {}
     #: True where `apply` needs the input of the site, not only its output.
     reads_input: ClassVar[bool] = False
 

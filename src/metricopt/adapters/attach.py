@@ -63,7 +63,7 @@ def attach(
     dtype = torch.float64 if reference.dtype == torch.float64 else torch.float32
     phi = torch.zeros(layout.spec.dim, dtype=dtype, device=reference.device)
     adapted = AdaptedModel(model, layout, constants, phi=phi)
-    adapted._clone_features = _writes_into_features(adapted, probe)
+    _look_inside(adapted, probe)
     return adapted
 
 
@@ -110,18 +110,19 @@ def _check_arguments(
         raise AdapterError("this model has adapters already; detach them first, or give all adapters in one attach")
 
 
-def _writes_into_features(adapted: AdaptedModel, probe: Inputs) -> bool:
-    """Whether the tail changes its features in place, so that it must work on a copy."""
+def _look_inside(adapted: AdaptedModel, probe: Inputs) -> None:
+    """Find what lies in front of phi, and whether the tail changes its features in place: then it works on a copy."""
     modes = {module: module.training for module in adapted.modules()}
     try:
         for module in modes:
             module.training = False
         with torch.inference_mode(False), torch.no_grad():
+            adapted._trace(probe)
             features = adapted.head(cloned(probe))
             tensors = [leaf for leaf in tree_leaves(features) if isinstance(leaf, Tensor)]
             before = [tensor._version for tensor in tensors]
             adapted.tail(adapted.phi.detach(), features)
-            return before != [tensor._version for tensor in tensors]
+            adapted._clone_features = before != [tensor._version for tensor in tensors]
     finally:
         for module, mode in modes.items():
             module.training = mode

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._errors import AdapterError
+from .._types import Role
 from .adapter import Adapter, Call
 from .channels import NORMS, along_channels, channel_shape
 from .fold import offset_weights
@@ -30,6 +31,7 @@ class ConditionalNorm(Adapter):
     """
 
     types: ClassVar[tuple[type[nn.Module], ...]] = NORMS
+    roles: ClassVar[Mapping[str, Role]] = {"weight": "gain", "bias": "bias"}
     reads_input: ClassVar[bool] = True
 
     def shapes(self, site: Site) -> dict[str, tuple[int, ...]]:

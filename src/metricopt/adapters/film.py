@@ -8,6 +8,7 @@ from typing import ClassVar, final
 
 from torch import Tensor, nn
 
+from .._types import Role
 from .adapter import Adapter, Call
 from .channels import LINEAR_MAPS, NORMS, along_channels, channel_shape
 from .fold import scaled_and_shifted
@@ -29,6 +30,7 @@ class Film(Adapter):
     """
 
     types: ClassVar[tuple[type[nn.Module], ...]] = (*LINEAR_MAPS, *NORMS)
+    roles: ClassVar[Mapping[str, Role]] = {"gamma": "gain", "beta": "bias"}
 
     def shapes(self, site: Site) -> dict[str, tuple[int, ...]]:
         shape = channel_shape(site.module)

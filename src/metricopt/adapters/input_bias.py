@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._checks import at_least, positive
+from .._types import Role
 from .adapter import Adapter, Call
 from .channels import LINEAR_MAPS, along_channels, channel_shape
 from .fold import offset_weights
@@ -40,6 +41,7 @@ class InputBias(Adapter):
     """
 
     types: ClassVar[tuple[type[nn.Module], ...]] = LINEAR_MAPS
+    roles: ClassVar[Mapping[str, Role]] = {"context": "bias"}
 
     dim: int = 16
     scale: float = 1.0

@@ -110,7 +110,11 @@ def make_layout(chosen: Sequence[Chosen], *, dim: int | None, seed: int) -> tupl
             constants[projection] = orthonormal(full, width, generator=stream)
             slots.append(Slot(name=f"{name}.projected", shape=(width,)))
         else:
-            slots += [Slot(name=f"{b.prefix}.{n}", shape=s) for b in inside for n, s in b.shapes.items()]
+            slots += [
+                Slot(name=f"{b.prefix}.{n}", shape=s, role=b.adapter.roles.get(n, "other"))
+                for b in inside
+                for n, s in b.shapes.items()
+            ]
         start = blocks[-1].stop if blocks else 0
         blocks.append(Block(start=start, stop=start + (full if width is None else width), projection=projection))
         bindings += inside

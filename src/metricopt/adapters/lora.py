@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .._checks import at_least, positive
 from .._errors import AdapterError
+from .._types import Role
 from .adapter import Adapter, Call
 from .channels import CONVOLUTIONS, LINEAR_MAPS, Conv
 from .fold import offset_weights
@@ -40,6 +41,7 @@ class LoRA(Adapter):
     """
 
     types: ClassVar[tuple[type[nn.Module], ...]] = LINEAR_MAPS
+    roles: ClassVar[Mapping[str, Role]] = {"a": "low-rank", "b": "low-rank"}
     reads_input: ClassVar[bool] = True
 
     rank: int = 1

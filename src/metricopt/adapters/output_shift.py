@@ -9,6 +9,7 @@ from typing import ClassVar, final
 from torch import Tensor, nn
 
 from .._errors import AdapterError, ConfigError, NotFoldable
+from .._types import Role
 from .adapter import Adapter, Call
 from .channels import CONVOLUTIONS, LINEAR_MAPS
 from .fold import scaled_and_shifted
@@ -35,6 +36,7 @@ class OutputShift(Adapter):
     """
 
     types: ClassVar[tuple[type[nn.Module], ...]] = (nn.Module,)
+    roles: ClassVar[Mapping[str, Role]] = {"shift": "shift", "log_temperature": "temperature"}
 
     temperature: bool = True
     axis: int | None = None

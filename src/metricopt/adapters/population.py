@@ -67,9 +67,14 @@ _CHUNK_NUMBERS = {"cpu": 800_000}
 _CHUNK_NUMBERS_ELSEWHERE = 64_000_000
 
 
-def call_population(module: nn.Module, value: Any, each: Callable[[nn.Module, Any], Any]) -> Any:
-    """`module` on `(n, B, ...)`: n calls of it in one, by `each(module, value)` where it is not known what it does."""
-    if isinstance(value, Tensor) and not _is_hooked(module):
+def call_population(
+    module: nn.Module, value: Any, each: Callable[[nn.Module, Any], Any], *, ignored: Callable[..., Any]
+) -> Any:
+    """`module` on `(n, B, ...)`: n calls of it in one, by `each(module, value)` where it is not known what it does.
+
+    Partials of `ignored` are hooks that do nothing at the moment.
+    """
+    if isinstance(value, Tensor) and not _is_hooked(module, ignored):
         if _ignores_leading_axes(module):
             return module(value)
         if _is_batch_first(module, value.dim() - 1):
@@ -91,8 +96,9 @@ def joined(parts: Sequence[Any]) -> Any:
     return parts[0] if len(parts) == 1 else tree_map(lambda *tensors: torch.cat(tensors), *parts)
 
 
-def _is_hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
+def _is_hooked(module: nn.Module, ignored: Callable[..., Any]) -> bool:
+    hooks = [hook for hook in module._forward_hooks.values() if getattr(hook, "func", None) is not ignored]
+    return bool(hooks or module._forward_pre_hooks)
 
 
 def _ignores_leading_axes(module: nn.Module) -> bool:

@@ -12,9 +12,10 @@ import torch
 from .. import __version__
 from ..methods import METHODS
 from ..metrics import Budget, Metric, get_metric
-from ..problem import Examples, Problem
+from ..problem import Problem
 from ..runtime import describe_environment
-from ..tasks import Materials, TabularTask, build_problem
+from ..tasks import Materials, TabularTask, build_workload
+from ..workload import Examples, Workload
 from .reference_methods import REFERENCES, run_reference
 from .run import Run
 
@@ -24,21 +25,19 @@ class Bench:
 
     def __init__(self, *, data: str, sampler: str, seed: int) -> None:
         self.materials: Materials = TabularTask(data=data, sampler=sampler).build(seed)
-        self._problems: dict[tuple[str, int], tuple[Problem, Problem]] = {}
+        self._workloads: dict[tuple[str, int], Workload] = {}
 
-    def problems(self, *, adapters: str, dim: int) -> tuple[Problem, Problem]:
-        """The search's problem, and the judge's: the same model with the test rows in the place of the search split.
-
-        Both are templates: `Problem.again` gives them a metric and a budget.
-        """
-        found = self._problems.get((adapters, dim))
+    def workload(self, *, adapters: str, dim: int) -> Workload:
+        """The model with these adapters, and the rows to train and to search on."""
+        found = self._workloads.get((adapters, dim))
         if found is None:
-            nothing, free = get_metric("mcr"), Budget()
-            search = build_problem(self.materials, metric=nothing, budget=free, adapters=adapters, dim=dim)
-            test = Examples(inputs=self.materials.test.x, targets=self.materials.test.y)
-            judge = Problem(search.adapted, loss=search.loss, metric=nothing, train=search.val, val=test, budget=free)
-            found = self._problems[adapters, dim] = (search, judge)
+            found = self._workloads[adapters, dim] = build_workload(self.materials, adapters=adapters, dim=dim)
         return found
+
+    @property
+    def test(self) -> Examples:
+        """The rows that no method sees."""
+        return Examples(inputs=self.materials.test.x, targets=self.materials.test.y)
 
 
 @functools.lru_cache(maxsize=1)
@@ -71,15 +70,15 @@ def run_one(run: Run) -> dict[str, Any]:
 
 
 def _run_method(run: Run, here: Bench, metric: Metric) -> dict[str, Any]:
-    search, judge = here.problems(adapters=run.adapters, dim=run.dim)
-    problem = search.again(metric=metric, budget=Budget(calls=run.calls))
+    workload = here.workload(adapters=run.adapters, dim=run.dim)
+    problem = Problem(workload, metric=metric, budget=Budget()).with_budget(Budget(calls=run.calls))
     began = time.perf_counter()
     result = METHODS[run.method].method.run(problem, seed=run.seed)
     seconds = time.perf_counter() - began
-    phis = torch.stack([result.phi, search.start])
+    phis = torch.stack([result.phi, workload.start])
     values: dict[str, float] = {}
-    for name, side in (("val", search), ("test", judge)):
-        at_proposal, at_start = (metric(scores, side.val.targets) for scores in side.outputs(phis))
+    for name, of, targets in (("val", None, workload.targets), ("test", here.test, here.test.targets)):
+        at_proposal, at_start = (metric(scores, targets) for scores in workload.predict(phis, of=of))
         values |= {name: at_proposal, f"{name}_start": at_start}
     return {
         **values,

@@ -23,7 +23,7 @@ def cost_of_misreading(read, truth):
     return np.mean(10.0 * too_high + 1.0 * too_low)
 '''
 
-_STORY = """\
+_DATA = """\
 1,797 handwritten digits (UCI, part of scikit-learn), 8 x 8 pixels each. The lower half of every digit is torn off, and
 only 15 % of them are there to learn from: the network will often have to guess.
 They are amounts on cheques. A digit that is read too high costs 10, one that is read too low costs 1. That is the
@@ -76,7 +76,7 @@ def _run(folder: Path, begun: Begun, *, silent: bool) -> Printed:
         words = ["optimize", str(data), "--target", "digit", "--metric", metric, "--minimize", "--bounds", "0", "10"]
         words += ["--reads", "labels", "--run", str(run)]
         words += [word for name, value in _SETTINGS.items() for word in (f"--{name}", str(value))]
-        typer.echo(_STORY.format(cost=cost, command=as_command(words)))
+        typer.echo(_DATA.format(cost=cost, command=as_command(words)))
     settings: dict[str, Any] = _SETTINGS
     request = TableRequest(
         path=data, target="digit", metric=metric, higher_is_better=False, bounds=(0, 10), reads="labels", **settings

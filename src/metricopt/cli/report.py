@@ -12,7 +12,7 @@ from . import options
 from .printed import Printed, show
 
 if TYPE_CHECKING:
-    from ..report import Story
+    from ..report import ReportData
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 
@@ -51,13 +51,13 @@ def _result(run: Path, page: Path) -> Printed:
     return printed_table(TableResult(folder=run, summary=finished_summary(run), again=False), report=page)
 
 
-def read_story(run: Path) -> Story:
-    """The story of a finished run. Raises CheckpointError."""
-    from ..report import Story
+def read_story(run: Path) -> ReportData:
+    """The report_data of a finished run. Raises CheckpointError."""
+    from ..report import ReportData
     from ..runtime import read_whole
 
-    path = run / "story.json"
+    path = run / "report_data.json"
     try:
-        return Story.from_json(read_whole(path).decode())
+        return ReportData.from_json(read_whole(path).decode())
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise CheckpointError(f"cannot read {str(path)!r}: {error}. Restore it, or begin the run anew.") from error

@@ -16,8 +16,8 @@ from .printed import Part, Printed, figures_of
 
 def renamed(outcome: Outcome, name: str, folder: Path) -> Outcome:
     """The same with another name of its metric, kept in its run folder; the search knew the metric by its own name."""
-    title = outcome.story.title.removesuffix(outcome.metric) + name
-    outcome = replace(outcome, metric=name, story=replace(outcome.story, metric=name, title=title))
+    title = outcome.report_data.title.removesuffix(outcome.metric) + name
+    outcome = replace(outcome, metric=name, report_data=replace(outcome.report_data, metric=name, title=title))
     outcome.save(folder)
     return outcome
 
@@ -31,10 +31,10 @@ def note_of(outcome: Outcome, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """
     budget = arguments.get("budget")
     return note_on_budget(
-        [stage.name for stage in outcome.story.stages],
+        [stage.name for stage in outcome.report_data.stages],
         auto=arguments.get("method", "auto") == "auto" and arguments.get("value") is None,
         calls=budget.calls if isinstance(budget, Budget) else budget,
-        unseen=None if outcome.interval is None else SOME,
+        holdout=None if outcome.interval is None else SOME,
     )
 
 
@@ -58,7 +58,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
         high=high,
         accepted=outcome.accepted,
     )
-    proposal = next((stage.title for stage in outcome.story.stages if stage.chosen), None)
+    proposal = next((stage.title for stage in outcome.report_data.stages if stage.chosen), None)
     best = "higher" if outcome.higher_is_better else "lower"
     return Printed(
         title=f"{outcome.metric}, {best} is better",

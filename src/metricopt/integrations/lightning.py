@@ -13,7 +13,7 @@ from .._extras import require
 from .._types import LossFunction
 from ..job import Outcome
 from ..job.examples import gather
-from ..problem import Examples
+from ..workload import Examples
 from .live_tuning import LiveTuning, When, figures
 
 if TYPE_CHECKING:

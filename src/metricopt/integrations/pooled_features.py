@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import AdapterError, DataError
-from ..problem import Examples
+from ..workload import Examples
 
 #: What a model gets by keyword.
 Batch: TypeAlias = Mapping[str, Any]

@@ -1,17 +1,23 @@
-"""Never worse: a change is accepted only if its gain on unseen examples is more than chance."""
+"""Never worse: a change is accepted only if its gain on holdout examples is more than chance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from .._digest import digest
 from .._errors import ConfigError
 from .._random import generator
+from .._types import Resampling
 from ..metrics import Metric
-from .split import few_classes
+from ..workload import resample, spread_factor, take
+from ..workload.nests import on
+from ..workload.resampling import units_of
 
 #: With fewer resamples the width of the interval is itself a guess.
 FEWEST_RESAMPLES = 20
@@ -28,6 +34,7 @@ class Verdict:
         accepted: whether the interval excludes zero on the good side.
         reason: one sentence.
         calls: metric calls that it took.
+        expected: what the gain is on fresh examples: the measured one, corrected for having been accepted.
     """
 
     before: float
@@ -37,53 +44,68 @@ class Verdict:
     accepted: bool
     reason: str
     calls: int
+    expected: float = 0.0
+
+
+#: Asks a metric about several (outputs, targets) and returns the raw values in order.
+Rate: TypeAlias = Callable[[Sequence[tuple[Any, Any]]], Iterable[float]]
 
 
 def paired_test(
     metric: Metric,
-    before: Tensor,
-    after: Tensor,
-    targets: Tensor,
+    before: Any,
+    after: Any,
+    targets: Any,
     *,
     resamples: int,
     confidence: float,
     seed: int,
+    how: Resampling = "rows",
+    groups: Tensor | None = None,
+    rate: Rate | None = None,
     more: Callable[[], bool] = lambda: True,
 ) -> Verdict:
-    """Compare two sets of scores of the same examples by the paired bootstrap.
+    """Compare two sets of outputs of the same examples on resamples of them.
 
-    gain +- t * sd, where sd is the standard deviation of the gain over resamples of the examples, drawn with
-    replacement, and t the quantile of Student's t with min(resamples, N) - 1 degrees of freedom. Both sets of scores
-    are rated on the same resamples, so what they share cancels.
+    gain +- t * sd, where sd is the standard deviation of the gain over resamples of the examples: drawn with
+    replacement, or halves without duplicates where the metric rates a set, see `metricopt.workload.resample`; and t the
+    quantile of Student's t with min(resamples, units) - 1 degrees of freedom. Both sets of outputs are rated on the same
+    resamples, so what they share cancels.
 
     Args:
         metric: reads scores, probabilities or labels.
-        before, after: scores `(N, ...)` of the original and of the changed model.
+        before, after: outputs `(N, ...)` of the original and of the changed model.
         targets: `(N, ...)`.
         resamples: pairs; two metric calls each, and two more for the figures themselves.
         confidence: of the two-sided interval.
         seed: of the resamples.
+        how, groups: how examples are drawn, and which belong together.
+        rate: asks the metric; in turn, in this process, by default.
         more: whether there is time for another pair; asked once the fewest are done.
     """
-    before, after, targets = before.cpu(), after.cpu(), targets.cpu()
-    first, second = metric(before, targets), metric(after, targets)
-    if torch.equal(before, after):
+    ask = rate or (lambda questions: [metric(*question) for question in questions])
+    before, after, targets = (on(part, "cpu") for part in (before, after, targets))
+    first, second = ask([(before, targets), (after, targets)])
+    if digest([before]) == digest([after]):
         return Verdict(before=first, after=first, low=0.0, high=0.0, accepted=False, reason=_NOTHING, calls=2)
     source = generator(seed, "acceptance resamples")
-    differences = []
-    for number in range(resamples):
+    differences: list[float] = []
+    while len(differences) < resamples:
+        number = len(differences)
         if number >= FEWEST_RESAMPLES and not more():
             break
-        chosen = resample(targets, source)
+        chosen = resample(targets, how, generator=source, groups=groups)
         # Now one first, now the other: a metric that drifts from call to call favours neither.
         pair = (before, after) if number % 2 == 0 else (after, before)
-        rated = [metric.utility(metric(scores[chosen], targets[chosen])) for scores in pair]
+        there = take(targets, chosen)
+        rated = [metric.utility(raw) for raw in ask([(take(outputs, chosen), there) for outputs in pair])]
         differences.append((rated[1] - rated[0]) * (1 if number % 2 == 0 else -1))
-    spread = float(torch.tensor(differences, dtype=torch.float64).std())
+    units = units_of(len(targets), groups)
+    spread = float(torch.tensor(differences, dtype=torch.float64).std()) * spread_factor(how, units)
     gain = metric.utility(second) - metric.utility(first)
-    half = _student(confidence, min(len(differences), len(targets)) - 1) * spread
+    quantile = _student(confidence, min(len(differences), units) - 1)
     unit = metric.bounds[1] - metric.bounds[0]
-    low, high = (gain - half) * unit, (gain + half) * unit
+    low, high = (gain - quantile * spread) * unit, (gain + quantile * spread) * unit
     # A spread of zero means that the resamples could not tell how much chance there is; dust is rounding.
     accepted = low > _DUST * unit and spread > 0
     return Verdict(
@@ -94,7 +116,27 @@ def paired_test(
         accepted=accepted,
         reason=_reason(gain * unit, low, accepted, confidence),
         calls=2 + 2 * len(differences),
+        expected=unit * (_once_accepted(gain, spread, quantile) if accepted else gain),
     )
+
+
+def _once_accepted(gain: float, error: float, quantile: float) -> float:
+    """What a gain is worth of which one only hears if it exceeds `quantile` standard errors.
+
+    The median-unbiased estimate for a normal gain that was cut off there: the true gain at which a larger one would be
+    seen half of the time among those accepted. At least 0.
+
+    >>> round(_once_accepted(1.0, 0.1, 1.96), 3), round(_once_accepted(0.21, 0.1, 1.96), 3)
+    (1.0, 0.038)
+    """
+    from scipy.stats import norm
+
+    low, high = 0.0, gain
+    for _ in range(60):
+        middle = (low + high) / 2
+        seen = norm.logsf((gain - middle) / error) - norm.logsf(quantile - middle / error)
+        low, high = (middle, high) if seen < math.log(0.5) else (low, middle)
+    return (low + high) / 2
 
 
 def repeated_test(
@@ -129,6 +171,7 @@ def repeated_test(
         reason=_reason(float(gains.mean()), low, low > _DUST * unit, confidence)
         + " The metric rates the whole model, so this speaks of its own noise, not of other examples.",
         calls=MODEL_CALLS,
+        expected=float(gains.mean()),
     )
 
 
@@ -143,9 +186,11 @@ def trusted(before: float, after: float, metric: Metric) -> Verdict:
     """No test: both figures are of the examples that the search saw, which flatters the change."""
     unit = metric.bounds[1] - metric.bounds[0]
     gain = (metric.utility(after) - metric.utility(before)) * unit
-    reason = "Not tested on unseen examples, as you asked: the figures are those of the search and flatter the change."
+    reason = "Not tested on holdout examples, as you asked: the figures are those of the search and flatter the change."
     accepted = gain > _DUST * unit
-    return Verdict(before=before, after=after, low=gain, high=gain, accepted=accepted, reason=reason, calls=2)
+    return Verdict(
+        before=before, after=after, low=gain, high=gain, accepted=accepted, reason=reason, calls=2, expected=gain
+    )
 
 
 def nothing_found(value: float) -> Verdict:
@@ -163,31 +208,16 @@ def planned_resamples(calls: int | None) -> int:
     return min(max(calls // 10, FEWEST_RESAMPLES), MOST_RESAMPLES)
 
 
-def resample(targets: Tensor, source: torch.Generator) -> Tensor:
-    """`(N,)` indices drawn with replacement; a class that would be missing keeps one example, so that ranking metrics exist."""
-    count = len(targets)
-    chosen = torch.randint(count, (count,), generator=source)
-    labels = few_classes(targets)
-    if labels is None:
-        return chosen
-    for label in labels.unique():
-        if not bool((labels[chosen] == label).any()):
-            members = (labels == label).nonzero()[:, 0]
-            pick, place = (torch.randint(n, (1,), generator=source) for n in (len(members), count))
-            chosen[place] = members[pick]
-    return chosen
-
-
 def _reason(gain: float, low: float, accepted: bool, confidence: float) -> str:
     percent = f"{100 * confidence:g} %"
     if accepted:
-        return f"The {percent} interval of the gain on unseen examples lies above zero."
+        return f"The {percent} interval of the gain on holdout examples lies above zero."
     if gain > 0:
         return (
-            f"The gain on unseen examples could be chance: its {percent} interval starts at {low:+.4g}. "
+            f"The gain on holdout examples could be chance: its {percent} interval starts at {low:+.4g}. "
             "More validation data would tell."
         )
-    return "On unseen examples the change brings nothing."
+    return "On holdout examples the change brings nothing."
 
 
 def checked_confidence(confidence: float) -> float:

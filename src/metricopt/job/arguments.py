@@ -9,25 +9,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._errors import ConfigError, MetricOptError
+from .._errors import ConfigError, DataError, MetricOptError
 from .._types import SAMPLERS, LossFunction
 from ..adapters.adapter import Adapter
+from ..adapters.probe import invoke
 from ..adapters.projection import Projected
 from ..methods import Method, MetricOptConfig
 from ..metrics.metric import READS
-from ..problem import Examples
-from ..runtime import shortened, shown
+from ..runtime import EXECUTORS, Executor, shortened, shown
 from ..value import LearnedValue
+from ..workload import OUTPUT_KINDS, Examples, TrainingLoss, rows_of
 
 #: A longer phi is a mistake: learning what moves a metric takes several calls for each of its numbers.
 MOST_DIM = 1 << 16
 
 
-def check_kinds(**given: Any) -> None:
+def validate_arguments(**given: Any) -> None:
     """Raise ConfigError, naming the argument, where one of `given` is of a kind that cannot be meant.
 
-    >>> check_kinds(seed=3, dim=16)
-    >>> check_kinds(seed="3")
+    >>> validate_arguments(seed=3, dim=16)
+    >>> validate_arguments(seed="3")
     Traceback (most recent call last):
     ...
     metricopt._errors.ConfigError: seed must be a whole number, got '3'
@@ -38,36 +39,46 @@ def check_kinds(**given: Any) -> None:
             raise ConfigError(f"{name} must be {wanted}, got {shown(value)}")
 
 
-def first_scores(model: nn.Module, inputs: Tensor, name: str = "val") -> Tensor:
-    """Scores of a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another.
+def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
+    """Outputs for a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another.
 
-    Raises: ConfigError where the model does not take the inputs, or returns something else than scores.
+    Raises: ConfigError where the model does not take the inputs, or returns something else than a row for each.
     """
-    kind = f"{str(inputs.dtype).removeprefix('torch.')} inputs of shape {tuple(inputs.shape)}"
     try:
         with torch.no_grad():
-            scores = model(inputs)
+            outputs = invoke(model, inputs)
     except Exception as error:
         raise ConfigError(
-            f"the model does not take {kind}, the first ones of {name}: {type(error).__name__}: {shortened(error)}; "
-            "give what it was trained on"
+            f"the model does not take {_described(inputs)}, the first ones of {name}: {type(error).__name__}: "
+            f"{shortened(error)}; give what it was trained on"
         ) from error
-    if not isinstance(scores, Tensor) or scores.dim() == 0 or len(scores) != len(inputs):
-        told = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+    count = rows_of(inputs)
+    try:
+        rows = rows_of(outputs)
+    except DataError:
+        rows = -1
+    if rows != count:
+        told = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         raise ConfigError(
-            f"the model must return one tensor of scores with a row for each of {len(inputs)} examples, got {told}; "
-            "wrap it in a module that returns the scores alone"
+            f"the model must return one tensor of scores with a row for each of {count} examples (or several, or a list "
+            f"of records), got {told}; wrap it in a module that returns the scores alone"
         )
+    if isinstance(outputs, Tensor):
+        _check_scores(model, inputs, outputs)
+    return outputs
+
+
+def _check_scores(model: nn.Module, inputs: Any, scores: Tensor) -> None:
     if not scores.is_floating_point() or scores.numel() == 0:
         raise ConfigError(
             f"the model must return real scores, got {scores.dtype} of shape {tuple(scores.shape)}; "
             "give it without what turns its scores into labels"
         )
-    last = [module for module in model.modules() if not list(module.children())][-1:]
-    if last and isinstance(last[0], nn.Sigmoid | nn.Softmax | nn.LogSoftmax):
+    squashing = _last_to_run(model, inputs, scores)
+    if squashing is not None:
         raise ConfigError(
-            f"the model ends in {type(last[0]).__name__}; give it without its last layer: losses and metrics here take raw scores, "
-            "where a label is decided by the sign or by the largest"
+            f"the model ends in {type(squashing).__name__}; give it without its last layer: losses and metrics here take "
+            "raw scores, where a label is decided by the sign or by the largest"
         )
     wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
     if (
@@ -79,26 +90,54 @@ def first_scores(model: nn.Module, inputs: Tensor, name: str = "val") -> Tensor:
             "the model returns probabilities (rows that add up to 1); give it without its last softmax: losses and "
             "metrics here take raw scores"
         )
-    return scores
 
 
-def check_loss(loss: LossFunction, model: nn.Module, train: Examples) -> None:
-    """Raise ConfigError where `loss` cannot be made of what the model says of a few examples of `train`."""
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    inputs, targets = train.inputs[:32].to(device), train.targets[:32].to(device)
+def _last_to_run(model: nn.Module, inputs: Any, scores: Tensor) -> nn.Module | None:
+    """The sigmoid or softmax whose output is the output of the model; what is registered but not used does not count."""
+    given: list[tuple[nn.Module, Any]] = []
+    squashing = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
+    handles = [
+        module.register_forward_hook(lambda module, _, output: given.append((module, output)))
+        for module in model.modules()
+        if isinstance(module, squashing)
+    ]
     try:
         with torch.no_grad():
-            scores = model(inputs)
-            value = loss(scores, targets)
+            invoke(model, inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for module, output in given:
+        same = isinstance(output, Tensor) and output.numel() == scores.numel()
+        if same and torch.equal(output.reshape(-1), scores.reshape(-1)):
+            return module
+    return None
+
+
+def check_loss(loss: LossFunction | TrainingLoss, model: nn.Module, train: Examples) -> None:
+    """Raise ConfigError where `loss` cannot be made of what the model says of a few examples of `train`."""
+    few = train.first(32)
+    try:
+        with torch.no_grad():
+            if isinstance(loss, TrainingLoss):
+                value = loss(model, few.inputs, few.targets)
+            else:
+                value = loss(invoke(model, few.inputs), few.targets)
     except Exception as error:
         told = shortened(error) if isinstance(error, MetricOptError) else f"{type(error).__name__}: {shortened(error)}"
         raise ConfigError(
-            f"the loss cannot be taken of the model's outputs and targets of {targets.dtype} with shape "
-            f"{tuple(targets.shape)}, the first ones of train: {told}"
+            f"the loss cannot be taken of the model's outputs and targets of {_described(few.targets)}, the first ones "
+            f"of train: {told}"
         ) from error
     if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
         told = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ConfigError(f"loss must return one number as a tensor, the mean over examples, got {told}")
+
+
+def _described(nest: Any) -> str:
+    if isinstance(nest, Tensor):
+        return f"{str(nest.dtype).removeprefix('torch.')} with shape {tuple(nest.shape)}"
+    return f"a {type(nest).__name__} of {rows_of(nest)} rows"
 
 
 def _whole(value: Any, least: int, most: int = 1 << 62) -> bool:
@@ -152,6 +191,11 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "watch": (lambda v: callable(v) or _each(v, callable), "a function of an event, or a list of such functions"),
     "class_names": (lambda v: v is None or _each(v, lambda one: isinstance(one, str)), "a list of texts"),
     "quiet": (lambda v: isinstance(v, bool), "True or False"),
+    "outputs": (lambda v: v is None or _one_of(v, OUTPUT_KINDS), f"one of {', '.join(OUTPUT_KINDS)}, or None"),
+    "stream": (lambda v: isinstance(v, bool), "True or False"),
+    "memory": (lambda v: _whole(v, 1 << 20), "a number of bytes, at least a million"),
+    "executor": (lambda v: isinstance(v, Executor) or _one_of(v, EXECUTORS), f"one of {', '.join(EXECUTORS)}"),
+    "workers": (lambda v: v is None or _whole(v, 1), "a whole number of at least 1"),
     "calls": (lambda v: _whole(v, 1), "a whole number of at least 1"),
     "config": (lambda v: v is None or isinstance(v, MetricOptConfig), "a MetricOptConfig"),
 }

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, TensorDataset
 
 from .._errors import DataError, MetricOptError
 from .._random import derive_seed
-from ..problem import Examples
 from ..runtime import shortened
+from ..workload import Examples, concatenated
+from ..workload.nests import mapped, rows_of
 
 
 def gather(data: Any, name: str) -> Examples:
-    """All of `data` in memory, inputs and targets as one tensor each.
+    """All of `data` in memory: inputs and targets as one tensor each, or as a tuple or mapping of tensors.
 
     A DataLoader that shuffles or goes in order is read in order, so that a run can be repeated; one with a sampler of
     its own is read once as it is. The global random state comes back as it was.
@@ -53,12 +54,10 @@ def gather(data: Any, name: str) -> Examples:
             f"{name} must be a pair (inputs, targets), a Dataset or a DataLoader of such pairs, got {what}; "
             "wrap what your model takes in one input tensor"
         )
-    inputs, targets = (
-        _tensor(part, f"{side} of {name}") for part, side in zip(data, ("inputs", "targets"), strict=True)
-    )
-    if len(inputs) != len(targets) or len(inputs) == 0:
+    inputs, targets = (_nest(part, f"{side} of {name}") for part, side in zip(data, ("inputs", "targets"), strict=True))
+    if rows_of(inputs) != rows_of(targets) or rows_of(inputs) == 0:
         raise DataError(
-            f"{name} has {len(inputs)} inputs and {len(targets)} targets; both must have the same length, at least 1"
+            f"{name} has {rows_of(inputs)} inputs and {rows_of(targets)} targets; both must have the same length, at least 1"
         )
     return Examples(inputs=inputs, targets=targets)
 
@@ -81,20 +80,46 @@ def _seeded(loader: DataLoader[Any]) -> Iterator[Any]:
         yield from loader
 
 
-def _joined(batches: Iterable[Any], name: str) -> tuple[Tensor, Tensor]:
+def _joined(batches: Iterable[Any], name: str) -> tuple[Any, Any]:
     inputs, targets = [], []
     for batch in batches:
+        if isinstance(batch, Mapping) and "labels" in batch:  # as models of transformers take them
+            batch = ({key: value for key, value in batch.items() if key != "labels"}, batch["labels"])
         pair = isinstance(batch, tuple | list) and len(batch) == 2
-        if not pair or not all(isinstance(part, Tensor) for part in batch):
+        if not pair:
             raise DataError(
-                f"each batch of {name} must be a pair (inputs, targets) of tensors, got "
+                f"each batch of {name} must be a pair (inputs, targets) of tensors, or a mapping with 'labels', got "
                 f"{_described(batch)}; give a collate_fn, or a pair of tensors"
             )
         inputs.append(batch[0])
         targets.append(batch[1])
     if not inputs:
         raise DataError(f"{name} is empty; give at least one example")
-    return torch.cat(inputs), torch.cat(targets)
+    return concatenated(inputs), concatenated(targets)
+
+
+def inputs_like(model: nn.Module, inputs: Any, device: torch.device) -> Any:
+    """Inputs on `device`, real ones in the precision of the model, none of them made in inference mode."""
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+
+    def one(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach()
+        tensor = tensor.clone() if tensor.is_inference() else tensor
+        dtype = weight.dtype if weight is not None and tensor.is_floating_point() else tensor.dtype
+        return tensor.to(device, dtype)
+
+    return mapped(one, inputs)
+
+
+def _nest(value: Any, what: str) -> Any:
+    """Tensors, in a tuple or mapping where the model takes several; a list of records stays one."""
+    if isinstance(value, Mapping):
+        return {name: _nest(part, what) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_nest(part, what) for part in value)
+    if isinstance(value, list) and value and isinstance(value[0], Mapping | Tensor):
+        return value
+    return _tensor(value, what)
 
 
 def _tensor(value: Any, what: str) -> Tensor:

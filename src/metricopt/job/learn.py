@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -14,11 +13,9 @@ from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget, as_metric
 from ..problem import Problem
 from ..value import LearnedValue
-from .adaptation import Adapters, adapt
-from .arguments import check_kinds, check_loss, first_scores
-from .examples import gather
-from .request import parts, resolved_device, resolved_loss
-from .same_rows import row_hashes
+from .adaptation import Adapters
+from .arguments import validate_arguments
+from .preparation import Settings, own_modes, prepare
 from .stages import LEAST_TO_LEARN
 
 
@@ -38,6 +35,8 @@ def learn_value(
     dim: int = 16,
     sampler: Sampler = "plain",
     batch_size: int = 512,
+    outputs: str | None = None,
+    groups: Any = None,
     config: MetricOptConfig | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
@@ -61,32 +60,44 @@ def learn_value(
     >>> learned.metric, len(learned) > 40
     ('f1', True)
     """
-    check_kinds(model=model, loss=loss, higher_is_better=higher_is_better, bounds=bounds, reads=reads, calls=calls)
-    check_kinds(adapters=adapters, dim=dim, sampler=sampler, batch_size=batch_size, device=device, seed=seed)
-    check_kinds(config=config)
+    validate_arguments(
+        model=model,
+        loss=loss,
+        higher_is_better=higher_is_better,
+        bounds=bounds,
+        reads=reads,
+        calls=calls,
+        adapters=adapters,
+        dim=dim,
+        sampler=sampler,
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        config=config,
+        outputs=outputs,
+    )
     if calls < LEAST_TO_LEARN:
         raise ConfigError(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
             "better some hundreds"
         )
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
-    examples, (seen, _) = gather(train, "train"), parts(val, None if wanted.reads == "model" else acceptance, wanted)
-    target = resolved_device(device, model)
-    twin = copy.deepcopy(model).to(target).eval()
-    first_scores(twin, seen.inputs[:64].to(target))
-    check_loss(resolved_loss(loss), twin, examples)
-    problem = Problem(
-        adapt(twin, adapters, dim=dim, probe=seen.inputs[:8].to(target)),
-        loss=resolved_loss(loss),
-        metric=wanted,
-        train=(examples.inputs.to(target), examples.targets.to(target)),
-        val=(seen.inputs.to(target), seen.targets.to(target)),
-        budget=Budget(calls=calls),
+    settings = Settings(
+        loss=loss,
+        adapters=adapters,
+        dim=dim,
         sampler=sampler,
-        batch_size=min(batch_size, len(examples)),
+        batch_size=batch_size,
+        device=device,
+        outputs=outputs,
+        groups=groups,
     )
-    method = MetricOpt() if config is None else MetricOpt(config=config)
-    result = method.run(problem, seed=seed)
+    with own_modes():
+        kept = None if wanted.reads == "model" else acceptance
+        made = prepare(model, metric=wanted, train=train, val=val, acceptance=kept, settings=settings)
+        method = MetricOpt() if config is None else MetricOpt(config=config)
+        problem = Problem(made.workload, metric=wanted, budget=Budget())
+        result = method.run(problem, budget=Budget(calls=calls), seed=seed)
     if result.value is None:
         raise ConfigError(f"calls={calls} metric calls are too few to learn anything from; give some hundreds")
     return LearnedValue(
@@ -95,5 +106,5 @@ def learn_value(
         utilities=result.utilities,
         metric=wanted.name,
         diagnostics=dict(result.diagnostics),
-        rows=row_hashes(seen).unique(),
+        rows=made.search_rows,
     )

@@ -10,23 +10,25 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
+from .._digest import digest, digest_of_model
 from .._types import LossFunction, Reads, Sampler
+from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
 from ..metrics import Budget, Metric, as_metric
-from ..problem import Examples
-from ..runtime import Answers, RunFolder, progress
+from ..runtime import Executor, MetricCache, RunFolder, make_executor, progress
 from ..value import LearnedValue
+from ..workload import Examples, TrainingLoss
 from .acceptance import checked_confidence
 from .adaptation import Adapters
-from .arguments import check_kinds
+from .arguments import validate_arguments
 from .code_digest import digest_of_code
 from .events import Watcher
-from .examples import gather
-from .first_look import trained_on
-from .identity import digest, digest_of_examples, digest_of_model
 from .outcome import Outcome
-from .request import check_learned, divided, parts, resolved_device, resolved_loss, resolved_method
+from .preparation import Prepared, Settings, own_modes, prepare
+from .request import check_learned, divided, resolved_method
+from .sanity_checks import trained_on
 from .saved_outcome import save
 from .search import Search
 from .stages import MethodLike
@@ -38,7 +40,7 @@ def optimize(
     metric: Any,
     train: Any,
     val: Any,
-    loss: str | LossFunction = "cross_entropy",
+    loss: str | LossFunction | TrainingLoss = "cross_entropy",
     higher_is_better: bool | None = None,
     bounds: tuple[float, float] | None = None,
     reads: Reads | None = None,
@@ -51,6 +53,12 @@ def optimize(
     confidence: float = 0.95,
     sampler: Sampler = "plain",
     batch_size: int = 512,
+    outputs: str | None = None,
+    groups: Any = None,
+    stream: bool = False,
+    memory: int = 1 << 30,
+    executor: str | Executor = "serial",
+    workers: int | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
     run: str | os.PathLike[str] | None = None,
@@ -58,17 +66,19 @@ def optimize(
     class_names: Sequence[str] | None = None,
     quiet: bool = False,
 ) -> Outcome:
-    """Tune `model` toward `metric`. What comes back is better, beyond chance on unseen examples, or is as it was.
+    """Tune `model` toward `metric`. What comes back is better, beyond chance on holdout examples, or is as it was.
 
     The model that is given stays as it is: its weights, mode, device and hooks. A small vector phi is searched in a
     copy; at the end it is folded into the copy's weights.
 
     Args:
-        model: any trained module from one input tensor to raw scores (logits), one row an example.
+        model: any trained module to raw scores (logits), embeddings, values or records, one row an example. It takes a
+            tensor, a tuple of arguments or a mapping of keywords.
         metric: a name, a callable `(scores, targets) -> number`, a torchmetrics or scikit-learn metric, a `Metric`.
         train: examples for the loss: a pair (inputs, targets), a Dataset or a DataLoader.
         val: examples for the metric. They are split: a part for the search, a part for the acceptance test.
-        loss: what the model was trained with, a name or `(scores, targets) -> scalar`.
+        loss: what the model was trained with, a name or `(scores, targets) -> scalar`; a `TrainingLoss` where the model
+            itself computes it.
         higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`.
         method: "auto" tries what fits the budget: tuning of the shift, a surrogate loss, MetricOpt. Or the name of a
             method, a `Method`, or several of them; the best on the search part is tested.
@@ -83,6 +93,15 @@ def optimize(
         sampler: mini-batches of the loss are drawn "plain" or class-"balanced".
         batch_size: examples of a mini-batch.
         device: where to compute; by default an accelerator if there is one, else where the model is.
+        outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond doubt.
+        groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided between
+            search and acceptance, and are drawn together.
+        stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
+            memory.
+        memory: bytes that activations may take, and again features that are kept.
+        executor: where the metric is called: "serial" in this process, side by side in "threads" (a program or server
+            that is waited for), "processes" or on a "ray" cluster; or an `Executor`.
+        workers: how many calls are made at once; by default one a core, or all of the cluster.
         seed: of everything random. The same seed gives the same result on a CPU.
         run: a folder that keeps the run. Stopped at any moment and called again, it goes on and ends with the result
             that it would have had.
@@ -105,85 +124,139 @@ def optimize(
     >>> outcome.accepted, outcome.after > outcome.before, outcome.calls <= 150
     (True, True, True)
     """
-    check_kinds(model=model, loss=loss, higher_is_better=higher_is_better, bounds=bounds, reads=reads, method=method)
-    check_kinds(adapters=adapters, dim=dim, value=value, confidence=confidence, sampler=sampler, batch_size=batch_size)
-    check_kinds(device=device, seed=seed, run=run, watch=watch, class_names=class_names, quiet=quiet)
+    validate_arguments(
+        model=model,
+        loss=loss,
+        higher_is_better=higher_is_better,
+        bounds=bounds,
+        reads=reads,
+        method=method,
+        adapters=adapters,
+        dim=dim,
+        value=value,
+        confidence=confidence,
+        sampler=sampler,
+        seed=seed,
+        run=run,
+        batch_size=batch_size,
+        device=device,
+        watch=watch,
+        class_names=class_names,
+        quiet=quiet,
+        outputs=outputs,
+        stream=stream,
+        memory=memory,
+        executor=executor,
+        workers=workers,
+    )
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
-    examples, whole = gather(train, "train"), gather(val, "val")
-    seen, unseen = parts(whole, acceptance, wanted)
-    learned = LearnedValue.load(value) if isinstance(value, str | os.PathLike) else value
-    if learned is not None:
-        check_learned(learned, wanted, unseen)
-    limits = divided(budget, unseen, learned=learned is not None)
-    settings: dict[str, str | int | float | bool | None] = {
-        "metric": wanted.name,
-        "higher_is_better": wanted.higher_is_better,
-        "bounds": str(wanted.bounds),
-        "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
-        "method": _told(method) if learned is None else "learned value",
-        "calls": limits.total.calls,
-        "seconds": limits.total.seconds,
-        "adapters": _told(adapters),
-        "dim": dim,
-        "confidence": confidence,
-        "sampler": sampler,
-        "batch_size": batch_size,
-        "seed": seed,
-    }
+    settings = Settings(
+        loss=loss,
+        adapters=adapters,
+        dim=dim,
+        sampler=sampler,
+        batch_size=batch_size,
+        device=device,
+        outputs=outputs,
+        groups=groups,
+        stream=stream,
+        memory=memory,
+    )
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+        stack.enter_context(own_modes())
+        made = prepare(model, metric=wanted, train=train, val=val, acceptance=acceptance, settings=settings)
+        learned = LearnedValue.load(value) if isinstance(value, str | os.PathLike) else value
+        if learned is not None:
+            check_learned(learned, wanted, made.holdout)
+        limits = divided(budget, made.holdout, learned=learned is not None)
+        shown_settings: dict[str, str | int | float | bool | None] = {
+            "metric": wanted.name,
+            "higher_is_better": wanted.higher_is_better,
+            "bounds": str(wanted.bounds),
+            "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
+            "method": _told(method) if learned is None else "learned value",
+            "calls": limits.total.calls,
+            "seconds": limits.total.seconds,
+            "adapters": _told(adapters),
+            "dim": dim,
+            "confidence": confidence,
+            "sampler": sampler,
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        used_before: list[str] = []
         if run is not None:
-            identity = settings | {
+            identity = shown_settings | {
                 "model": digest_of_model(model),
-                "train": digest_of_examples(examples),
-                "val": digest_of_examples(seen),
-                "unseen": digest_of_examples(unseen) if isinstance(unseen, Examples) else digest_of_code(unseen),
+                "train": _digest_of(made.train, train),
+                "val": _digest_of(made.search, val),
+                "holdout": _digest_of_holdout(made.holdout),
                 "metric code": digest_of_code(wanted.fn),
                 "loss code": digest_of_code(loss),
                 "value": None if learned is None else digest([learned.phis, *learned.function.state_dict().values()]),
             }
-            answers = stack.enter_context(RunFolder(run, identity)).answers
+            held = stack.enter_context(RunFolder(run, identity))
+            cache, used_before = held.cache, held.judged_alike
         else:
-            answers = stack.enter_context(Answers(None))
+            cache = stack.enter_context(MetricCache(None))
         total = limits.total.calls
         advance = stack.enter_context(progress(total or 0, wanted.name, quiet=quiet or total is None))
         search = Search(
             model,
+            made,
             metric=wanted,
-            loss=resolved_loss(loss),
-            train=examples,
-            val=seen,
-            whole=whole,
-            adapters=adapters,
-            dim=dim,
-            sampler=sampler,
-            batch_size=batch_size,
-            device=resolved_device(device, model),
             seed=seed,
-            answers=answers,
+            ask=_ask(stack, wanted, executor, workers),
+            cache=cache,
             watchers=[watch] if callable(watch) else list(watch),
             advance=advance,
-            settings=settings,
+            settings=shown_settings,
             class_names=class_names,
+            used_before=used_before,
         )
-        own = unseen if isinstance(unseen, Examples) and not isinstance(acceptance, int | float) else None
-        trained = [] if acceptance is None else _on_trained_rows(examples, whole, own, wanted)
-        for doubt in (*trained, *search.look(unseen, own=own is not None)):
+        trained = [] if acceptance is None else _on_trained_rows(made, wanted)
+        for doubt in (*trained, *search.sanity_checks()):
             warnings.warn(doubt, UserWarning, stacklevel=2)
-        outcome = search.run(resolved_method(method, learned), unseen, limits=limits, confidence=confidence)
+        outcome = search.run(resolved_method(method, learned), limits=limits, confidence=confidence)
         if run is not None:
             save(outcome, run)
     return outcome
 
 
-def _on_trained_rows(train: Examples, val: Examples, own: Examples | None, metric: Metric) -> list[str]:
-    """What there is to say of rows that the model was trained on and is judged by; `own` is acceptance=, if examples."""
-    if metric.reads == "model":  # it brings its own examples
+def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: int | None) -> Ask:
+    """How calls are made: in turn, or side by side."""
+    if executor == "serial":
+        return ask_in_turn
+    if isinstance(executor, str):
+        if executor in ("processes", "ray"):
+            check_travels(metric, executor)
+        executor = stack.enter_context(make_executor(executor, workers=workers or os.cpu_count() or 1))
+    return AskOnExecutor(executor, workers=workers or executor.workers)
+
+
+def _digest_of(examples: Examples | None, given: Any) -> str:
+    """Of examples in memory all of them; of a stream its length and its first batch."""
+    if examples is not None:
+        return digest([examples.inputs, examples.targets])
+    data: Any = given.dataset if isinstance(given, DataLoader) else given
+    return digest([len(data), list(data[0])])
+
+
+def _digest_of_holdout(holdout: Any) -> str:
+    if isinstance(holdout, Examples):
+        return digest([holdout.inputs, holdout.targets])
+    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else _digest_of(None, holdout)
+
+
+def _on_trained_rows(made: Prepared, metric: Metric) -> list[str]:
+    """What there is to say of rows that the model was trained on and is judged by."""
+    if metric.reads == "model" or made.train is None or made.val is None:  # it brings its own examples
         return []
-    parts = {"val": val} if own is None else {"val": val, "acceptance": own}
-    return [doubt for name, part in parts.items() if (doubt := trained_on(train, part, name)) is not None]
+    parts = {"val": made.val}
+    if made.own_holdout and isinstance(made.holdout, Examples):
+        parts["acceptance"] = made.holdout
+    return [doubt for name, part in parts.items() if (doubt := trained_on(made.train, part, name)) is not None]
 
 
 def _told(choice: object) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigError
-from ..report import Story
+from ..report import ReportData
 from ..value import LearnedValue
 from .events import Observed
 from .stages import Candidate
@@ -27,13 +27,15 @@ class Outcome:
         before, after: the metric of the given and of the proposed model, on examples that the search never saw; where
             the proposal was refused, `.model` is still worth `before`.
         interval: (low, high) of the gain, positive is better, in units of the metric; None where nothing was tested.
+        expected_gain: the gain to expect on fresh examples, in units of the metric: the measured one, corrected for
+            having been accepted. One only hears of gains that passed the test, so those near its border were lucky.
         confidence: of the interval.
         calls, seconds: spent in all; calls include those of the acceptance test.
         phi: `(d,)`, the proposal; zeros where there was none.
         metric: its name. higher_is_better: its direction.
         candidates: what each stage proposed. history: every rating on the search part, in order.
         value: the learned value function with its observations, if one was learned.
-        story: all that the report shows.
+        report_data: all that the report shows.
     """
 
     architecture: nn.Module | None = field(repr=False)
@@ -42,6 +44,7 @@ class Outcome:
     before: float
     after: float
     interval: tuple[float, float] | None
+    expected_gain: float = 0.0
     confidence: float
     calls: int
     seconds: float
@@ -51,7 +54,7 @@ class Outcome:
     candidates: tuple[Candidate, ...] = field(default=(), repr=False)
     history: tuple[Observed, ...] = field(default=(), repr=False)
     value: LearnedValue | None = field(default=None, repr=False)
-    story: Story = field(repr=False)
+    report_data: ReportData = field(repr=False)
 
     @property
     def model(self) -> nn.Module:
@@ -75,6 +78,9 @@ class Outcome:
         return torch.cat([one.phis for one in results]), torch.cat([one.utilities for one in results])
 
     def __str__(self) -> str:
+        return self.summary()
+
+    def summary(self) -> str:
         """Two lines for a terminal."""
         sign = "accepted" if self.accepted else "not accepted"
         figures = f"{self.metric}: {self.before:.4f} -> {self.after:.4f}"
@@ -82,16 +88,18 @@ class Outcome:
             figures += " (refused)"
         if self.interval is not None:
             figures += f", gain {self.interval[0]:+.4f} to {self.interval[1]:+.4f} ({100 * self.confidence:g} %)"
+            if self.accepted:
+                figures += f", expect {self.expected_gain:+.4f}"
         return f"{figures}; {sign}\n{self.reason} {self.calls} metric calls, {self.seconds:.1f} s."
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report, one HTML file that opens anywhere."""
         from ..report import write  # the template engine is loaded when the first report is written
 
-        return write(self.story, path)
+        return write(self.report_data, path)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write weights, figures, value function, story and report to `folder`; `metricopt.load` reads them.
+        """Write weights, figures, value function, report_data and report to `folder`; `metricopt.load` reads them.
 
         Raises:
             WriteFailed: the folder cannot be written.

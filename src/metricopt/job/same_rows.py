@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..problem import Examples
+from ..workload import Examples
+from ..workload.nests import mapped
 
 
 def row_hashes(examples: Examples) -> Tensor:
@@ -20,8 +25,7 @@ def row_hashes(examples: Examples) -> Tensor:
     (True, False)
     """
     total = np.zeros(len(examples), dtype=np.uint64)
-    for part, tensor in enumerate((examples.inputs, examples.targets)):
-        words = _words(tensor)
+    for part, words in enumerate((*_columns(examples.inputs), *_columns(examples.targets, labels=True))):
         keys = np.random.default_rng(part).integers(0, 1 << 63, size=words.shape[1] + 1, dtype=np.uint64) * 2 + 1
         for column, key in zip(words.T, keys[1:], strict=True):
             mixed = (column + key) * keys[0]
@@ -32,6 +36,20 @@ def row_hashes(examples: Examples) -> Tensor:
 def shared(rows: Tensor, others: Tensor) -> float:
     """Which share of `rows` is among `others`."""
     return float(torch.isin(rows, others).double().mean()) if len(rows) else 0.0
+
+
+def _columns(nest: Any, *, labels: bool = False) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint64]]]:
+    """Each tensor of a batch as 64-bit words, `(N, W)`; records by their text."""
+    if isinstance(nest, list):
+        digests = [hashlib.blake2b(repr(record).encode(), digest_size=8).digest() for record in nest]
+        yield np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(len(nest), 1)
+        return
+    found: list[Tensor] = []
+    mapped(found.append, nest)
+    for tensor in found:
+        # The same example in another precision is the same example.
+        same = tensor.detach().cpu()
+        yield _words(same.float() if labels or same.is_floating_point() else same)
 
 
 def _words(tensor: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import CheckpointError, ConfigError
-from ..report import Story
+from ..report import ReportData
 from ..runtime import (
     check_template,
     digest_of_file,
@@ -31,11 +31,17 @@ from ..value import LearnedValue
 from .events import Observed
 from .outcome import Outcome
 
-_WEIGHTS, _FIGURES, _STORY, _REPORT, _VALUE = "model.safetensors", "outcome.json", "story.json", "report.html", "value"
+_WEIGHTS, _FIGURES, _DATA, _REPORT, _VALUE = (
+    "model.safetensors",
+    "outcome.json",
+    "report_data.json",
+    "report.html",
+    "value",
+)
 _ROWS = "rows.jsonl"
 _KIND, _VERSION = "optimized model", 1
 #: What the figures answer for: other files of these names, from another outcome, are refused.
-_SEALED = (_WEIGHTS, _ROWS, _STORY)
+_SEALED = (_WEIGHTS, _ROWS, _DATA)
 
 
 def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
@@ -51,7 +57,7 @@ def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
         outcome.value.save(path / _VALUE)
     rows = "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in outcome.history)
     write_atomically(path / _ROWS, rows.encode())
-    write_atomically(path / _STORY, outcome.story.to_json().encode())
+    write_atomically(path / _DATA, outcome.report_data.to_json().encode())
     outcome.report(path / _REPORT)
     figures = {name: getattr(outcome, name) for name in _FIELDS} | {
         "interval": None if outcome.interval is None else list(outcome.interval),
@@ -95,7 +101,7 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
         phi=phi,
         value=LearnedValue.load(path / _VALUE) if has_value else None,
         history=_history(path / _ROWS),
-        story=_story(path / _STORY),
+        report_data=_report_data(path / _DATA),
         **figures,
     )
 
@@ -117,9 +123,9 @@ def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Modu
     return twin
 
 
-def _story(path: Path) -> Story:
+def _report_data(path: Path) -> ReportData:
     try:
-        return Story.from_json(read_whole(path).decode())
+        return ReportData.from_json(read_whole(path).decode())
     except (UnicodeDecodeError, CheckpointError) as error:
         raise CheckpointError(f"cannot read {path}: {error}") from error
 
@@ -184,6 +190,7 @@ _FIELDS: dict[str, type] = {
     "reason": str,
     "before": float,
     "after": float,
+    "expected_gain": float,
     "confidence": float,
     "calls": int,
     "seconds": float,

@@ -2,133 +2,111 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
 from .._errors import NotFoldable
-from .._types import LossFunction, Sampler
 from ..adapters import AdaptedModel
+from ..asking import Ask, AskOnce, Question
 from ..metrics import Budget, Metric
-from ..problem import Examples, Problem
-from ..runtime import Advance, Answers, describe_environment, one_thread
+from ..problem import Problem
+from ..runtime import Advance, MetricCache, describe_environment, one_thread
 from ..value import LearnedValue
+from ..workload import Examples, member, resampling_of
+from ..workload.nests import on, rows_of
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
-from .adaptation import Adapters, adapt
-from .arguments import check_loss, first_scores
+from .arguments import first_outputs
+from .build_report import Scores, build_report, checked_names
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher, closed_on_failure
-from .first_look import MOST_OF_TRAIN, check_finite, like_probabilities, one_class
-from .identity import remembered
 from .outcome import Outcome
-from .request import Limits, Unseen
-from .same_rows import row_hashes
+from .preparation import Prepared, ready
+from .request import Limits
+from .sanity_checks import MOST_OF_TRAIN, check_finite, like_probabilities, one_class
 from .stages import Candidate, MethodLike, Plan, best, label_kind, plan, run_stages
-from .telling import Scores, checked_names, tell
 
 
 class Search:
-    """The model's copy, the metric behind its answers, and the watchers; made by `optimize`."""
+    """A prepared workload, the metric behind its cache, and the watchers; made by `optimize`."""
 
     def __init__(
         self,
         model: nn.Module,
+        prepared: Prepared,
         *,
         metric: Metric,
-        loss: LossFunction,
-        train: Examples,
-        val: Examples,
-        whole: Examples,
-        adapters: Adapters,
-        dim: int,
-        sampler: Sampler,
-        batch_size: int,
-        device: torch.device,
         seed: int,
-        answers: Answers,
+        ask: Ask,
+        cache: MetricCache,
         watchers: Sequence[Watcher],
         advance: Advance,
         settings: Mapping[str, str | int | float | bool | None],
         class_names: Sequence[str] | None,
+        used_before: Sequence[str] = (),
     ) -> None:
         self._original = model
-        self._device = device
+        self._prepared = prepared
         self._seed = seed
-        self._answers = answers
+        self._cache = cache
         self._watchers = watchers
         self._settings = settings
+        self._used_before = tuple(used_before)
         self._stage = ""
         self._history: list[Observed] = []
         self._calls = 0
         self._advance = advance
-        twin = copy.deepcopy(model).to(device).eval()
-        train, val = (_for(twin, examples, device) for examples in (train, val))
-        scores = first_scores(twin, val.inputs[:64])
-        check_loss(loss, twin, train)
-        self._whole = whole
-        self._class_names = checked_names(class_names, scores)
+        self._ask = AskOnce(ask, cache, self._answered)
+        self._workload = prepared.workload
         self._problem = Problem(
-            adapt(twin, adapters, dim=dim, probe=val.inputs[:8]),
-            loss=loss,
-            metric=remembered(metric, answers, self._answered),
-            train=train,
-            val=val,
-            budget=Budget(calls=0),
-            sampler=sampler,
-            batch_size=min(batch_size, len(train)),
+            prepared.workload,
+            metric=metric,
+            budget=Budget(),
+            ask=self._ask,
             on_observation=self._observed,
-            clock=answers.tick,
+            clock=cache.tick,
         )
+        self._class_names = checked_names(class_names, prepared.workload)
+        self._holdout = self._on_device(prepared.holdout)
 
-    def look(self, unseen: Unseen, *, own: bool) -> list[str]:
-        """What is doubtful about the scores of the model as it was given, a sentence each; no metric call.
-
-        Args:
-            unseen: what the acceptance test is made on.
-            own: whether these examples were given as acceptance=, not taken from val.
+    def sanity_checks(self) -> list[str]:
+        """What is doubtful about the outputs of the model as it was given, a sentence each; no metric call.
 
         Raises:
-            DataError: some scores are NaN or infinite.
+            DataError: some outputs are NaN or infinite.
         """
-        problem, train = self._problem, self._problem.train
+        workload, made = self._workload, self._prepared
+        if made.train is None or made.search is None:
+            return []
 
-        def whole() -> Examples:
-            return _for(problem.adapted.model, self._whole, self._device)
-
-        with one_thread() if problem.is_small else nullcontext():
-            found = [problem.outputs(problem.start[None])[0]]
-            check_finite(found[0], problem.val, "val", whole=whole)
-            first = Examples(inputs=train.inputs[:MOST_OF_TRAIN], targets=train.targets[:MOST_OF_TRAIN])
-            check_finite(self._outputs(first, problem.start[None])[0], first, "train")
-            if isinstance(unseen, Examples):
-                unseen = self._ready(unseen)
-                found.append(self._outputs(unseen, problem.start[None])[0])
-                check_finite(found[1], unseen, "acceptance" if own else "val", whole=None if own else whole)
-            kind, model = label_kind(problem), problem.adapted.model
+        with self._threads():
+            found = [member(workload.predict(workload.start[None]), 0)]
+            check_finite(found[0], made.search, "val", whole=made.val)
+            first = made.train.first(MOST_OF_TRAIN)
+            check_finite(self._at_start(first), first, "train")
+            if isinstance(made.holdout, Examples):
+                found.append(self._at_start(made.holdout))
+                own = made.own_holdout
+                check_finite(found[1], made.holdout, "acceptance" if own else "val", whole=None if own else made.val)
+            kind, model = label_kind(self._problem), workload.adapted.model
+            device = workload.adapted.phi.device
+            few = ready(model, made.search.first(8), device)
             doubts = [
-                like_probabilities(model, found, problem.val.inputs[:8]) if kind == "binary" else None,
-                one_class(problem.val.targets) if kind in ("binary", "multiclass") else None,
+                like_probabilities(model, found, few.inputs) if kind == "binary" else None,
+                one_class(made.search.targets) if kind in ("binary", "multiclass") else None,
             ]
         return [doubt for doubt in doubts if doubt is not None]
 
-    def run(
-        self,
-        method: MethodLike,
-        unseen: Unseen,
-        *,
-        limits: Limits,
-        confidence: float,
-    ) -> Outcome:
-        """Search, choose on the search part, test on the unseen part."""
+    def run(self, method: MethodLike, *, limits: Limits, confidence: float) -> Outcome:
+        """Search, choose on the search part, test on the holdout."""
         with closed_on_failure(self._watchers):
-            return self._run(method, unseen, limits=limits, confidence=confidence)
+            return self._run(method, limits=limits, confidence=confidence)
 
-    def _run(self, method: MethodLike, unseen: Unseen, *, limits: Limits, confidence: float) -> Outcome:
-        problem, metric = self._problem, self._problem.metric
-        if isinstance(unseen, Examples):
-            unseen = self._ready(unseen)
+    def _run(self, method: MethodLike, *, limits: Limits, confidence: float) -> Outcome:
+        problem, metric, holdout = self._problem, self._problem.metric, self._holdout
         self._tell(
             Began(
                 total_calls=limits.total.calls,
@@ -137,7 +115,7 @@ class Search:
                 settings=self._settings,
             )
         )
-        with one_thread() if problem.is_small else nullcontext():
+        with self._threads():
             candidates = run_stages(
                 problem,
                 plan(problem, method, calls=limits.search_calls),
@@ -148,8 +126,8 @@ class Search:
             )
             chosen = best(candidates, problem.start)
             proposal = problem.start if chosen is None else chosen.result.phi
-            scores = self._scores(unseen if isinstance(unseen, Examples) else problem.val, proposal)
-            verdict = self._verdict(unseen, proposal, scores, limits, confidence)
+            scores = self._scores(None if holdout is None or isinstance(holdout, Metric) else holdout, proposal)
+            verdict = self._verdict(proposal, scores, limits, confidence)
         self._tell(
             Checked(
                 before=verdict.before,
@@ -160,17 +138,17 @@ class Search:
                 reason=verdict.reason,
             )
         )
-        seconds = self._answers.seconds()
-        story = tell(
+        seconds = self._cache.seconds()
+        report_data = build_report(
             problem,
             verdict,
             candidates=candidates,
             chosen=chosen,
-            verified=unseen is not None,
+            verified=holdout is not None,
             confidence=confidence,
             calls=self._calls,
             seconds=seconds,
-            facts=self._facts(unseen),
+            facts=self._facts(verdict),
             scores=scores,
             title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
@@ -178,10 +156,11 @@ class Search:
         return Outcome(
             architecture=self._merged(proposal) if verdict.accepted else self._original,
             accepted=verdict.accepted,
-            reason=verdict.reason,
+            reason=verdict.reason + self._reuse(verdict),
             before=verdict.before,
             after=verdict.after,
-            interval=None if unseen is None else (verdict.low, verdict.high),
+            interval=None if holdout is None else (verdict.low, verdict.high),
+            expected_gain=verdict.expected,
             confidence=confidence,
             calls=self._calls,
             seconds=seconds,
@@ -190,31 +169,25 @@ class Search:
             higher_is_better=metric.higher_is_better,
             candidates=tuple(candidates),
             history=tuple(self._history),
-            value=_learned(candidates, metric.name, problem.val),
-            story=story,
+            value=_learned(candidates, metric.name, self._prepared.search_rows),
+            report_data=report_data,
         )
 
     # --- the verdict ------------------------------------------------------------------------------
 
-    def _verdict(
-        self,
-        unseen: Unseen,
-        proposal: Tensor,
-        scores: Scores,
-        limits: Limits,
-        confidence: float,
-    ) -> Verdict:
-        problem, seconds = self._problem, limits.total.seconds
-        if not isinstance(unseen, Examples):
-            metric = problem.metric if unseen is None else remembered(unseen, self._answers, self._answered)
+    def _verdict(self, proposal: Tensor, scores: Scores, limits: Limits, confidence: float) -> Verdict:
+        problem, seconds, holdout = self._problem, limits.total.seconds, self._holdout
+        if holdout is None or isinstance(holdout, Metric):
+            metric = problem.metric if holdout is None else holdout
             before, after = (self._rating(metric, phi, one) for phi, one in self._both(proposal, scores))
             if not bool(proposal.any()):
                 return nothing_found(before())
             return (
                 trusted(before(), after(), metric)
-                if unseen is None
+                if holdout is None
                 else repeated_test(before, after, metric, confidence=confidence)
             )
+        groups = holdout.groups if isinstance(holdout, Examples) else None
         return paired_test(
             problem.metric,
             scores.before,
@@ -223,48 +196,58 @@ class Search:
             resamples=limits.resamples,
             confidence=confidence,
             seed=self._seed,
-            more=lambda: seconds is None or self._answers.tick() < seconds,
+            how=resampling_of(problem.metric.resampling, self._workload.kind, groups),
+            groups=groups,
+            rate=lambda questions: self._rated(problem.metric, questions),
+            more=lambda: seconds is None or self._cache.tick() < seconds,
         )
 
-    def _both(self, proposal: Tensor, scores: Scores) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def _rated(self, metric: Metric, questions: Sequence[Question]) -> list[float]:
+        """Through the one door, on nobody's budget: the test has calls of its own."""
+        return list(self._ask(metric, questions, Budget().start()))
+
+    def _both(self, proposal: Tensor, scores: Scores) -> tuple[tuple[Tensor, Any], tuple[Tensor, Any]]:
         return (self._problem.start, scores.before), (proposal, scores.after)
 
-    def _rating(self, metric: Metric, phi: Tensor, scores: Tensor) -> Callable[[], float]:
-        """What asks `metric` about the model at `phi`, whose scores on the search part are `scores`."""
+    def _rating(self, metric: Metric, phi: Tensor, scores: Any) -> Callable[[], float]:
+        """What asks `metric` about the model at `phi`, whose outputs on the search part are `scores`."""
+        question: Question = (scores, self._workload.targets)
         if metric.reads == "model":
-            model = self._problem.adapted.merged(phi)
-            return lambda: metric.measure_model(model)
-        targets = self._problem.val.targets.cpu()
-        return lambda: metric(scores, targets)
+            question = (self._workload.adapted.merged(phi),)
+        return lambda: self._rated(metric, [question])[0]
 
-    def _scores(self, examples: Examples, proposal: Tensor) -> Scores:
-        problem = self._problem
-        if examples is problem.val:
-            both = problem.outputs(torch.stack([problem.start, proposal]))
-        else:
-            both = self._outputs(examples, torch.stack([problem.start, proposal]))
-        return Scores(before=both[0].cpu(), after=both[1].cpu(), targets=examples.targets.cpu())
+    def _scores(self, of: Any, proposal: Tensor) -> Scores:
+        both = self._workload.predict(torch.stack([self._problem.start, proposal]), of=of)
+        targets = self._workload.targets if of is None else _targets(of)
+        return Scores(before=on(member(both, 0), "cpu"), after=on(member(both, 1), "cpu"), targets=on(targets, "cpu"))
 
-    def _ready(self, unseen: Examples) -> Examples:
+    def _on_device(self, holdout: Any) -> Any:
         """Examples of the acceptance test, where and as the model takes them."""
-        ready = _for(self._problem.adapted.model, unseen, self._device)
-        first_scores(self._problem.adapted, ready.inputs[:64], "acceptance")
-        return ready
+        if not isinstance(holdout, Examples):
+            return holdout
+        found = ready(self._workload.adapted.model, holdout, self._workload.adapted.phi.device)
+        first_outputs(self._workload.adapted, found.first(64).inputs, "acceptance")
+        return found
 
-    @torch.no_grad()
-    def _outputs(self, examples: Examples, phis: Tensor) -> Tensor:
-        """Scores `(n, N, ...)` of examples other than those of the search part."""
-        adapted, phis = self._problem.adapted, phis.to(self._problem.adapted.phi)
-        return torch.cat([adapted.outputs(phis, adapted.head(block)) for block in examples.inputs.split(4096)], dim=1)
+    def _at_start(self, examples: Examples) -> Any:
+        """Outputs of the model as it was given."""
+        adapted = self._workload.adapted
+        of = ready(adapted.model, examples, adapted.phi.device)
+        return member(self._workload.predict(self._workload.start[None], of=of), 0)
+
+    def _threads(self) -> AbstractContextManager[Any]:
+        return one_thread() if self._workload.is_small else nullcontext()
 
     def _merged(self, phi: Tensor) -> nn.Module:
         """The changed copy, on the device and in the mode of the model that was given."""
+        adapted = self._workload.adapted
+        merged: nn.Module
         try:
-            merged = self._problem.adapted.merged(phi)
+            merged = adapted.merged(phi)
         except NotFoldable:
-            merged = self._problem.adapted
+            merged = adapted
             with torch.no_grad():
-                self._problem.adapted.phi.copy_(phi)
+                adapted.phi.copy_(phi)
         home = next((parameter.device for parameter in self._original.parameters()), None)
         twins = dict((merged.model if isinstance(merged, AdaptedModel) else merged).named_modules())
         for name, module in self._original.named_modules():
@@ -294,27 +277,64 @@ class Search:
             call=len(self._history) + 1,
             value=raw,
             best=max(past) if higher else min(past),
-            seconds=self._answers.seconds(),
+            seconds=self._cache.seconds(),
         )
         self._history.append(event)
         self._tell(event)
 
-    def _facts(self, unseen: Unseen) -> dict[str, str]:
-        problem, machine = self._problem, describe_environment()
-        rows = [f"{len(problem.train)} to follow the loss", f"{len(problem.val)} to search on"]
-        if isinstance(unseen, Examples):
-            rows.append(f"{len(unseen)} for the acceptance test")
+    def _facts(self, verdict: Verdict) -> dict[str, str]:
+        workload, machine, holdout = self._workload, describe_environment(), self._holdout
+        rows = [f"{workload.train_size} to follow the loss", f"{rows_of(workload.targets)} to search on"]
+        if holdout is not None and not isinstance(holdout, Metric):
+            rows.append(f"{rows_of(_targets(holdout))} for the acceptance test")
         size = sum(parameter.numel() for parameter in self._original.parameters())
-        return {
-            "Model": f"{type(self._original).__name__}, {size:,} weights",
+        slots = [slot.name for slot in workload.spec.slots]
+        shown = ", ".join(slots[:4]) + (f" and {len(slots) - 4} more" if len(slots) > 4 else "")
+        facts = {
+            "Model": f"{type(self._original).__name__}, {size:,} weights, outputs: {workload.kind}",
             "Examples": ", ".join(rows),
-            "phi": f"{problem.dim} numbers: " + ", ".join(slot.name for slot in problem.spec.slots),
+            "phi": f"{workload.dim} numbers: {shown}",
             "Settings": ", ".join(
                 f"{name} {_short(told)}" for name, told in self._settings.items() if told is not None
             ),
-            "Machine": f"{machine['cpu']}, {machine['cores']} cores, {self._device}",
+            "Machine": f"{machine['cpu']}, {machine['cores']} cores, {workload.adapted.phi.device}",
             "Versions": f"metricopt {machine['metricopt']}, torch {machine['torch']}, Python {machine['python']}",
         }
+        if verdict.accepted and holdout is not None:
+            facts["Expected gain"] = (
+                f"{verdict.expected:+.4g} on fresh examples: the measured gain, corrected for having been accepted"
+            )
+        return facts
+
+    def _reuse(self, verdict: Verdict) -> str:
+        """What there is to add where other runs were judged by the same acceptance rows."""
+        return f" {_judged_before(self._used_before)}" if self._used_before and verdict.accepted else ""
+
+
+def _judged_before(runs: Sequence[str]) -> str:
+    several = f"{len(runs)} earlier runs ({', '.join(runs[:3])})" if len(runs) > 1 else f"an earlier run ({runs[0]})"
+    return (
+        f"The same acceptance rows judged {several} in this folder: who keeps the best of several runs is flattered by "
+        "chance; quote a figure of rows that were used once."
+    )
+
+
+def _targets(of: Any) -> Any:
+    """Targets of a holdout: of examples in memory, or of a loader, read once more."""
+    if isinstance(of, Examples):
+        return of.targets
+    parts = list(_targets_in_turn(of))
+    from ..workload import concatenated
+
+    return concatenated(parts)
+
+
+def _targets_in_turn(loader: Any) -> Iterator[Any]:
+    if isinstance(loader.dataset, Subset) and hasattr(loader.dataset.dataset, "targets"):
+        yield torch.as_tensor(loader.dataset.dataset.targets)[torch.as_tensor(loader.dataset.indices)]
+        return
+    for _, targets in loader:
+        yield targets
 
 
 def _short(told: object) -> str:
@@ -322,7 +342,7 @@ def _short(told: object) -> str:
     return str(told).split("(", maxsplit=1)[0] if len(str(told)) > 40 else str(told)
 
 
-def _learned(candidates: Sequence[Candidate], metric: str, examples: Examples) -> LearnedValue | None:
+def _learned(candidates: Sequence[Candidate], metric: str, rows: Tensor) -> LearnedValue | None:
     for one in reversed(candidates):
         result = one.result
         if result.value is not None:
@@ -332,16 +352,6 @@ def _learned(candidates: Sequence[Candidate], metric: str, examples: Examples) -
                 utilities=result.utilities,
                 metric=metric,
                 diagnostics=dict(result.diagnostics),
-                rows=row_hashes(examples).unique(),
+                rows=rows,
             )
     return None
-
-
-def _for(model: nn.Module, examples: Examples, device: torch.device) -> Examples:
-    """On `device`, real inputs in the precision of the model."""
-    inputs, weight = examples.inputs, next((p for p in model.parameters() if p.is_floating_point()), None)
-    dtype = weight.dtype if weight is not None and inputs.is_floating_point() else inputs.dtype
-    targets = examples.targets.to(device)
-    # Tensors of inference mode take part in no gradient; their copies do.
-    inputs, targets = (one.clone() if one.is_inference() else one for one in (inputs.detach(), targets))
-    return Examples(inputs=inputs.to(device, dtype), targets=targets)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from .._checks import fraction
 from .._errors import ConfigError
 from .._random import generator
-from ..problem import Examples
+from ..workload import Examples, few_classes
+from ..workload.nests import take
 from .same_rows import row_hashes
 
 #: Fewer examples than this decide nothing.
@@ -29,6 +32,12 @@ def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples
     >>> [int(part.targets.sum()) for part in search_and_acceptance(whole, share=0.4)]
     [30, 20]
     """
+    taken = taken_for_acceptance(examples, share=share)
+    return _part(examples, ~taken), _part(examples, taken)
+
+
+def taken_for_acceptance(examples: Examples, *, share: float) -> Tensor:
+    """`(N,)` booleans: who belongs to the acceptance part, see `search_and_acceptance`."""
     if not 0.0 < fraction("acceptance", share) < 1.0:
         raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {share}; 0.4 is the default")
     if len(examples) < 2 * SMALLEST_PART:
@@ -43,7 +52,7 @@ def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples
             f"val holds too few different examples: equal ones stay together, which leaves {len(examples) - tested} to "
             f"search on and {tested} for the acceptance test; give more, or acceptance=(inputs, targets)"
         )
-    return _part(examples, ~taken), _part(examples, taken)
+    return taken
 
 
 def _stratified(examples: Examples, share: float) -> Tensor:
@@ -51,14 +60,16 @@ def _stratified(examples: Examples, share: float) -> Tensor:
 
     Equal examples go where the first of them goes: no example is on both sides.
     """
-    targets, rows = examples.targets, row_hashes(examples)
+    targets = examples.targets
+    # Rows of one group stay together; where there are none, equal rows do.
+    rows = row_hashes(examples) if examples.groups is None else examples.groups.cpu()
     groups, of_row = torch.unique(rows, return_inverse=True)
     first = torch.full((len(groups),), len(rows)).scatter_reduce(0, of_row, torch.arange(len(rows)), "amin")
-    taken = _every_so_many(targets[first.to(targets.device)], first, share)
+    taken = _every_so_many(take(targets, first), first, share)
     return taken[of_row]
 
 
-def _every_so_many(targets: Tensor, first: Tensor, share: float) -> Tensor:
+def _every_so_many(targets: Any, first: Tensor, share: float) -> Tensor:
     """`(G,)` booleans for G different examples with these targets; `first` is where each one stands."""
     count = len(targets)
     order = first.argsort()[torch.randperm(count, generator=generator("acceptance"))]
@@ -72,15 +83,5 @@ def _every_so_many(targets: Tensor, first: Tensor, share: float) -> Tensor:
     return taken
 
 
-def few_classes(targets: Tensor) -> Tensor | None:
-    """Labels `(N,)` on the CPU where targets are one class of few; None for multilabel, instances and real numbers."""
-    labels = targets.detach().cpu().reshape(len(targets), -1)
-    if labels.shape[1] != 1 or bool((labels != labels.round()).any()):
-        return None
-    labels = labels[:, 0].long()
-    return labels if len(labels.unique()) <= max(len(labels) // 10, 2) else None
-
-
 def _part(examples: Examples, chosen: Tensor) -> Examples:
-    where = chosen.nonzero()[:, 0].to(examples.inputs.device)
-    return Examples(inputs=examples.inputs[where], targets=examples.targets[where.to(examples.targets.device)])
+    return examples.take(chosen.nonzero()[:, 0])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from .._errors import ConfigError
-from .._scores import score_kind
 from .._types import LossFunction
 from ..losses import LossEntry, for_metric
 from ..methods import METHODS, LossFinetune, Method, MetricOpt, Result, ThresholdTuning
@@ -106,9 +105,7 @@ def _automatic(problem: Problem, calls: int | None) -> list[Plan]:
 
 def decides_by_shift(problem: Problem) -> bool:
     """Whether adding a number to a score is all that it takes to change a label, and phi holds that number."""
-    if not any(slot.name.endswith("output_shift.shift") for slot in problem.spec.slots):
-        return False
-    return label_kind(problem) is not None
+    return bool(problem.spec.with_role("shift")) and label_kind(problem) is not None
 
 
 def _guides(problem: Problem) -> list[LossEntry]:
@@ -129,19 +126,8 @@ def _guides(problem: Problem) -> list[LossEntry]:
 
 def label_kind(problem: Problem) -> str | None:
     """Binary, multiclass or multilabel where the targets are labels of that kind, else None: real numbers, ranks."""
-    targets, adapted = problem.val.targets, problem.adapted
-    with torch.no_grad():  # shapes say it all, and those of two examples are enough
-        scores = adapted.tail(problem.start.to(adapted.phi), adapted.head(problem.val.inputs[:2]))
-    try:
-        kind = score_kind(scores, targets[:2])
-    except ConfigError:
-        return None
-    return kind if _are_labels(targets, 2 if kind != "multiclass" else scores.shape[1]) else None
-
-
-def _are_labels(targets: Tensor, classes: int) -> bool:
-    whole = targets if not targets.is_floating_point() else targets.round()
-    return bool((targets == whole).all() & (targets >= 0).all() & (targets < classes).all())
+    kind = problem.workload.kind
+    return kind if kind in ("binary", "multiclass", "multilabel") else None
 
 
 def run_stages(
@@ -171,10 +157,31 @@ def run_stages(
             calls=None if calls is None else int((calls - sum(one.calls for one in spent)) * share),
             seconds=None if seconds is None else max((seconds - sum(one.seconds for one in spent)) * share, 1e-3),
         )
-        result = stage.method.run(problem.again(budget=budget, loss=stage.loss), seed=seed)
+        blind = not stage.method.rates_its_proposal
+        if blind and budget.calls:  # one call is kept to see what it proposes
+            budget = replace(budget, calls=budget.calls - 1)
+        own = problem.with_budget(budget, loss=stage.loss)
+        result = stage.method.run(own, seed=seed)
+        if blind and (calls is None or calls > sum(one.calls for one in (*spent, result))):
+            result = _with_utility(result, own)
         value = None if result.utility is None else problem.metric.raw(result.utility)
         candidates.append(Candidate(name=stage.name, title=stage.title, result=result, value=value))
     return candidates
+
+
+def _with_utility(result: Result, problem: Problem) -> Result:
+    """What a method without an opinion of its own worth proposes is measured once, so that it can be chosen."""
+    if result.utility is not None or torch.equal(result.phi, problem.start):
+        return result
+    once = problem.with_budget(Budget(calls=1))
+    utility = float(once.observe(result.phi[None])[0])
+    return replace(
+        result,
+        utility=utility,
+        calls=result.calls + 1,
+        phis=torch.cat([result.phis, once.memory.phis]),
+        utilities=torch.cat([result.utilities, once.memory.utilities]),
+    )
 
 
 def best(candidates: Sequence[Candidate], start: Tensor) -> Candidate | None:

@@ -23,12 +23,12 @@ Propose = Literal["best", "mean"]
 @final
 @dataclass(frozen=True, kw_only=True)
 class CmaEs(Method):
-    """Minimise `1 - utility` over `z = phi / reach` from z = 0; phi = 0 is observed first.
+    """Minimise `1 - utility` over `z = phi / phi_scale` from z = 0; phi = 0 is observed first.
 
     Where the strategy itself stops (it does on flat metrics), it starts anew from z = 0 with twice the population.
 
     Args:
-        sigma0: the first step size, in units of `Problem.reach`.
+        sigma0: the first step size, in units of `Problem.phi_scale`.
         population: points in a generation; None takes the strategy's own `4 + floor(3 ln d)`.
         propose: the "best" observed phi, or the "mean" of the last distribution. The mean averages the noise of a
             finite search split away, but it was not observed, so there is no utility to tell.
@@ -51,6 +51,10 @@ class CmaEs(Method):
             at_least("population", self.population, 4)
         one_of("propose", self.propose, ("best", "mean"))
 
+    @property
+    def rates_its_proposal(self) -> bool:
+        return self.propose == "best"
+
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         needs_a_limit(problem, "CMA-ES")
         _cma()  # a missing extra is told before anything is spent
@@ -64,7 +68,7 @@ class CmaEs(Method):
                 if not _generation(problem, strategy):
                     break
                 generations += 1
-                mean = problem.reach * _phi_part(strategy.mean[None], problem.dim)[0]
+                mean = problem.phi_scale * _phi_part(strategy.mean[None], problem.dim)[0]
             population = 2 * strategy.popsize
         diagnostics = {"generations": float(generations), "restarts": float(max(restarts, 0))}
         if self.propose == "mean" and mean is not None:
@@ -81,7 +85,7 @@ class CmaEs(Method):
 def _generation(problem: Problem, strategy: Any) -> bool:
     """Observe one whole generation and tell the strategy; False where the budget ended before its end."""
     asked = strategy.ask()
-    utilities = observe_within_budget(problem, problem.reach * _phi_part(np.stack(asked), problem.dim))
+    utilities = observe_within_budget(problem, problem.phi_scale * _phi_part(np.stack(asked), problem.dim))
     if len(utilities) < len(asked):
         return False
     strategy.tell(asked, (1.0 - utilities).tolist())

@@ -24,7 +24,7 @@ class LossFinetune(Method):
 
     Args:
         steps: T.
-        lr: step size of SGD in units of reach.
+        lr: step size of SGD in units of phi_scale.
         momentum: SGD's.
         pick: "best" observation, or the "last" phi of one run, for which the metric is never read.
     """
@@ -43,6 +43,10 @@ class LossFinetune(Method):
         at_least("steps", self.steps, 1)
         positive("lr", self.lr)
         below_one("momentum", self.momentum)
+
+    @property
+    def rates_its_proposal(self) -> bool:
+        return self.pick == "best"
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         if self.pick == "last":
@@ -67,5 +71,5 @@ class LossFinetune(Method):
             start=problem.start[None],
             steps=self.steps,
             seeds=[derive_seed(seed, "loss finetune", run)],
-            reach=problem.reach,
+            phi_scale=problem.phi_scale,
         )

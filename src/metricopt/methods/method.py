@@ -87,6 +87,11 @@ class Method(ABC):
 
     card: ClassVar[MethodCard]
 
+    @property
+    def rates_its_proposal(self) -> bool:
+        """Whether the proposal comes with a utility; where not, whoever wants to compare it measures it once."""
+        return True
+
     def run(self, problem: Problem, *, seed: int, budget: Budget | None = None) -> Result:
         """Search until done or until the budget is spent, then propose.
 
@@ -99,16 +104,16 @@ class Method(ABC):
                 problem's own and goes on from what it has observed.
         """
         if budget is not None:
-            problem = problem.again(budget=budget)
-        with one_thread() if problem.is_small else nullcontext():
+            problem = problem.with_budget(budget)
+        with one_thread() if problem.workload.is_small else nullcontext():
             search = self.search(problem, seed=seed)
         return Result(
             phi=search.phi.detach().clone(),
             utility=search.utility,
             calls=problem.meter.calls,
             seconds=problem.meter.seconds,
-            phis=problem.observations[0],
-            utilities=problem.observations[1],
+            phis=problem.memory.phis,
+            utilities=problem.memory.utilities,
             diagnostics=dict(search.diagnostics),
             value=search.value,
             trace=search.trace,

@@ -19,10 +19,10 @@ _BLOCK = 32
 @final
 @dataclass(frozen=True, kw_only=True)
 class RandomSearch(Method):
-    """`phi = reach * radius * e`, e standard normal in all coordinates; phi = 0 first.
+    """`phi = phi_scale * radius * e`, e standard normal in all coordinates; phi = 0 first.
 
     Args:
-        radius: how far the points lie, in units of `Problem.reach`.
+        radius: how far the points lie, in units of `Problem.phi_scale`.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -40,5 +40,5 @@ class RandomSearch(Method):
         observe_within_budget(problem, problem.start[None])
         while problem.affordable(1):
             points = torch.randn(_BLOCK, problem.dim, generator=generator)
-            observe_within_budget(problem, problem.reach * self.radius * points)
+            observe_within_budget(problem, problem.phi_scale * self.radius * points)
         return best_observed(problem)

@@ -66,16 +66,16 @@ _metricopt("no_uncertainty", "- uncertainty weights", replace(_DEFAULT, uncertai
 _metricopt("linear_interpolation", "linear interpolation", replace(_DEFAULT, interpolation="linear"), family="ablation")
 _metricopt("reptile", "Reptile instead of offline", replace(_DEFAULT, learn="reptile"), family="ablation")
 _metricopt("no_rounds", "all calls before tuning", replace(_DEFAULT, rounds=0), family="ablation")
-_metricopt("no_reach", "bare phi", replace(_DEFAULT, use_reach=False), family="ablation")
+_metricopt("no_phi_scale", "bare phi", replace(_DEFAULT, use_phi_scale=False), family="ablation")
 _metricopt("no_blend", "loss only shapes the search", replace(_DEFAULT, blend=0.0), family="ablation")
-_metricopt("no_loyalty", "every gain accepted", replace(_DEFAULT, loyalty=0.0), family="ablation")
+_metricopt("no_min_gain", "every gain accepted", replace(_DEFAULT, min_gain_stderr=0.0), family="ablation")
 _metricopt("best_observation", "best observation proposed", replace(_DEFAULT, propose="observed"), family="ablation")
 _metricopt("value_gradient", "exact gradient instead of ES", replace(_DEFAULT, direction="grad"), family="ablation")
 
 # From Algorithm 1 as printed to the default, one ingredient after the other; the last two steps are
 # `no_rounds` (the proposal chosen by the value function) and `metricopt` (budget spent while tuning).
-_WITH_REACH = replace(PAPER_LITERAL, use_reach=True, from_zero=True, spread=_DEFAULT.spread, lr=_DEFAULT.lr)
-_WITH_FIT = replace(_WITH_REACH, learn=_DEFAULT.learn, norm=_DEFAULT.norm, members=_DEFAULT.members)
+_WITH_SCALE = replace(PAPER_LITERAL, use_phi_scale=True, from_zero=True, spread=_DEFAULT.spread, lr=_DEFAULT.lr)
+_WITH_FIT = replace(_WITH_SCALE, learn=_DEFAULT.learn, norm=_DEFAULT.norm, members=_DEFAULT.members)
 _metricopt("paper_shift", "Algorithm 1 + output shift", PAPER_LITERAL, family="ladder")
-_metricopt("paper_shift_reach", "... + reach, start at phi = 0", _WITH_REACH, family="ladder")
-_metricopt("paper_shift_reach_fit", "... + offline fit of an ensemble", _WITH_FIT, family="ladder")
+_metricopt("paper_shift_scale", "... + phi_scale, start at phi = 0", _WITH_SCALE, family="ladder")
+_metricopt("paper_shift_scale_fit", "... + offline fit of an ensemble", _WITH_FIT, family="ladder")

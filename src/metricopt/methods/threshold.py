@@ -100,7 +100,7 @@ class _Scores:
         self._problem = problem
         self._slot = _shift_slot(problem)
         self.at_zero = problem.outputs(problem.start[None])[0]
-        self.kind = score_kind(self.at_zero, problem.val.targets)
+        self.kind = score_kind(self.at_zero, problem.workload.targets)
         self.zero = torch.zeros(self._slot.stop - self._slot.start)
         self.best = -1.0
         self.tried = 0
@@ -139,9 +139,9 @@ class _Scores:
 
 
 def _shift_slot(problem: Problem) -> slice:
-    for slot in reversed(problem.spec.slots):
-        if slot.name.endswith("output_shift.shift"):
-            return problem.spec.slice_of(slot.name)
+    shifts = problem.spec.with_role("shift")
+    if shifts:
+        return problem.spec.slice_of(shifts[-1].name)
     raise ConfigError(
         f"threshold tuning moves the output shift, but phi has only the slots {[s.name for s in problem.spec.slots]}; "
         "attach OutputShift() beside the other adapters, without dim="

@@ -29,7 +29,7 @@ _SUCCESSES = 3
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrustRegionBO(Method):
-    """TuRBO-1 over `z = phi / reach` in the box [-box, box]^d: phi = 0, a Sobol design, then rounds of Thompson samples.
+    """TuRBO-1 over `z = phi / phi_scale` in the box [-box, box]^d: phi = 0, a Sobol design, then rounds of Thompson samples.
 
     A round fits a Gaussian process to what was observed since the last restart, spreads candidates over a box around
     the best point, its sides scaled by the lengthscales, and observes the best candidates of `batch` posterior
@@ -40,7 +40,7 @@ class TrustRegionBO(Method):
     hyper-parameters stops after `fit_steps` L-BFGS steps, which makes 200 metric calls a matter of seconds.
 
     Args:
-        box: half the side of the box, in units of `Problem.reach`.
+        box: half the side of the box, in units of `Problem.phi_scale`.
         batch: metric calls in a round, q.
         initial: points in a Sobol design; None takes 2 d, at most 64.
         candidates: points on which a posterior sample is drawn.
@@ -92,7 +92,7 @@ class TrustRegionBO(Method):
 
     def _observe(self, problem: Problem, points: Tensor) -> Tensor:
         z = (2 * points - 1) * self.box
-        return observe_within_budget(problem, problem.reach * z.to(problem.reach))
+        return observe_within_budget(problem, problem.phi_scale * z.to(problem.phi_scale))
 
     def _extend(self, problem: Problem, points: Tensor, utilities: Tensor, more: Tensor) -> tuple[Tensor, Tensor]:
         observed = self._observe(problem, more)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .._checks import one_of
 from .._errors import ConfigError, MetricError, MetricOptError
 from .._scores import flatten_binary, score_kind, to_labels, to_probabilities
-from .._types import Reads
+from .._types import RESAMPLINGS, Reads, Resampling
 
 READS: tuple[str, ...] = ("scores", "probabilities", "labels", "model")
 
@@ -39,6 +39,9 @@ class Metric:
         higher_is_better: there is no default, on purpose.
         bounds: the finite (low, high) that every value lies in.
         reads: what `fn` is handed: raw "scores", "probabilities", hard "labels", or the whole "model".
+        resampling: how its examples may be drawn anew to see how much chance there is in a gain: "rows" with
+            replacement; "sets", half of them and each at most once, where a duplicate would change the value
+            (retrieval, detection, anything by group); "none". None decides by the kind of outputs.
 
     Raises:
         ConfigError: where a field has a value that cannot work.
@@ -55,6 +58,7 @@ class Metric:
     higher_is_better: bool
     bounds: tuple[float, float] = (0.0, 1.0)
     reads: Reads = "scores"
+    resampling: Resampling | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.fn):
@@ -66,6 +70,8 @@ class Metric:
                 f"higher_is_better of metric {self.name!r} must be True or False, got {self.higher_is_better!r}"
             )
         one_of("reads", self.reads, READS)
+        if self.resampling is not None:
+            one_of("resampling", self.resampling, RESAMPLINGS)
         object.__setattr__(self, "bounds", checked_bounds(self.name, self.bounds))
 
     def __call__(self, outputs: Any, targets: Any) -> float:

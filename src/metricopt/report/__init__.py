@@ -1,9 +1,20 @@
-"""The story of one run: as plain data, and as one HTML page that needs nothing else."""
+"""The report_data of one run: as plain data, and as one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
 from .page import render, write
-from .story import MAX_CLASSES, MAX_SERIES, Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
+from .report_data import (
+    MAX_CLASSES,
+    MAX_SERIES,
+    Confusion,
+    Histogram,
+    OnTestRows,
+    Point,
+    Prediction,
+    ReportData,
+    Run,
+    Stage,
+)
 
 __all__ = [
     "MAX_CLASSES",
@@ -13,9 +24,9 @@ __all__ = [
     "OnTestRows",
     "Point",
     "Prediction",
+    "ReportData",
     "Run",
     "Stage",
-    "Story",
     "render",
     "write",
 ]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from .chart import Axis, Chart
 from .figure import HALF, NARROW
-from .story import Story
+from .report_data import ReportData
 from .svg import tag
 from .ticks import plain
 from .wording import Wording, counted, duration, percent
@@ -39,57 +39,63 @@ class Answer:
     narrow: Markup | None
 
 
-def answer(story: Story) -> Answer:
-    """The answer of a story, in words and as a picture of the interval."""
-    words = Wording(story)
-    tested = story.low is not None and story.high is not None and not words.unchanged
-    state = "kept" if not story.accepted else "accepted" if story.verified else "unverified"
+def answer(report_data: ReportData) -> Answer:
+    """The answer of a report_data, in words and as a picture of the interval."""
+    words = Wording(report_data)
+    tested = report_data.low is not None and report_data.high is not None and not words.unchanged
+    state = "kept" if not report_data.accepted else "accepted" if report_data.verified else "unverified"
     return Answer(
         state=state,
         badge={"accepted": "Accepted", "kept": "Original model kept", "unverified": "Accepted, not verified"}[state],
         headline=f"No better {words.metric} was found: the original model comes back"
         if words.unchanged
-        else _headline(story, words),
-        reason=story.reason,
-        before=words.value(story.before),
-        after=words.value(story.after),
+        else _headline(report_data, words),
+        reason=report_data.reason,
+        before=words.value(report_data.before),
+        after=words.value(report_data.after),
         after_label=words.after,
         unchanged=words.unchanged,
-        gain=words.difference(story.gain),
-        interval=_interval(story, words),
-        measured=_measured(story),
-        on_test=_on_test(story, words),
+        gain=words.difference(report_data.gain),
+        interval=_interval(report_data, words),
+        measured=_measured(report_data),
+        on_test=_on_test(report_data, words),
         numbers=(
-            (f"{story.calls:,}", "metric call" if story.calls == 1 else "metric calls"),
-            (duration(story.seconds), "in all"),
+            (f"{report_data.calls:,}", "metric call" if report_data.calls == 1 else "metric calls"),
+            (duration(report_data.seconds), "in all"),
         ),
-        wide=_picture(story, words, HALF) if tested else None,
-        narrow=_picture(story, words, NARROW) if tested else None,
+        wide=_picture(report_data, words, HALF) if tested else None,
+        narrow=_picture(report_data, words, NARROW) if tested else None,
     )
 
 
-def _headline(story: Story, words: Wording) -> str:
-    if not story.accepted:
+def _headline(report_data: ReportData, words: Wording) -> str:
+    if not report_data.accepted:
         return f"No gain in {words.metric} could be shown: the original model comes back"
-    change = "rises" if story.after > story.before else "falls" if story.after < story.before else "stays"
+    change = (
+        "rises"
+        if report_data.after > report_data.before
+        else "falls"
+        if report_data.after < report_data.before
+        else "stays"
+    )
     if change == "stays":
-        return f"{words.metric} stays at {words.value(story.after)}"
-    return f"{words.metric} {change} from {words.value(story.before)} to {words.value(story.after)}"
+        return f"{words.metric} stays at {words.value(report_data.after)}"
+    return f"{words.metric} {change} from {words.value(report_data.before)} to {words.value(report_data.after)}"
 
 
-def _interval(story: Story, words: Wording) -> str:
-    if story.low is None or story.high is None:
+def _interval(report_data: ReportData, words: Wording) -> str:
+    if report_data.low is None or report_data.high is None:
         return "There is no interval: no acceptance test was made."
-    sure = percent(story.confidence, _digits(story.confidence))
-    return f"With {sure} confidence {words.interval(story.low, story.high)}."
+    sure = percent(report_data.confidence, _digits(report_data.confidence))
+    return f"With {sure} confidence {words.interval(report_data.low, report_data.high)}."
 
 
 def _digits(confidence: float) -> int:
     return 0 if abs(100 * confidence - round(100 * confidence)) < 1e-9 else 1
 
 
-def _measured(story: Story) -> str:
-    if not story.verified:
+def _measured(report_data: ReportData) -> str:
+    if not report_data.verified:
         return (
             "Not verified: these numbers come from the data that the search itself looked at, so they are likely to be "
             "too good. Run again with an acceptance test before you rely on them."
@@ -97,42 +103,42 @@ def _measured(story: Story) -> str:
     return "Measured on the acceptance part of the validation data, which the search never saw."
 
 
-def _on_test(story: Story, words: Wording) -> str:
+def _on_test(report_data: ReportData, words: Wording) -> str:
     """The figures to quote, in one sentence; nothing where there are no such rows."""
-    if story.test is None:
+    if report_data.test is None:
         return ""
-    test, rows = story.test, f"On {counted(story.test.rows, 'test row')} that nobody chose by"
-    if not story.accepted:
+    test, rows = report_data.test, f"On {counted(report_data.test.rows, 'test row')} that nobody chose by"
+    if not report_data.accepted:
         return f"{rows}, the model stayed as it was: {words.value(test.before)}."
     change = f"{words.value(test.before)} → {words.value(test.after)}"
     gain = "" if test.low is None or test.high is None else f" ({words.interval(test.low, test.high)})"
     return f"{rows}: {change}{gain}."
 
 
-def _picture(story: Story, words: Wording, width: int) -> Markup:
+def _picture(report_data: ReportData, words: Wording, width: int) -> Markup:
     """The interval of the gain beside the place of no change."""
-    assert story.low is not None and story.high is not None
+    assert report_data.low is not None and report_data.high is not None
     chart = Chart("interval", width, 176)
-    shown = [story.low, story.high, story.gain, 0.0]
+    shown = [report_data.low, report_data.high, report_data.gain, 0.0]
     axis = Axis.over(shown, 62, width - 62, about=4 if width < HALF else 5, pad=0.04, signed=True)
     line, zero = 62.0, axis.at(0.0)
     chart.add(tag("rect", class_="better", x=zero, y=22, width=max(width - zero, 0), height=82))
     chart.horizontal(axis, 112.0)
     chart.add(tag("path", class_="axis", d=f"M0 112H{width}"))
     chart.add(tag("path", class_="zero", d=f"M{zero:.1f} 22V112"))
-    left, right, gain = axis.at(story.low), axis.at(story.high), axis.at(story.gain)
-    tip = f"gain {_signed(story.gain, words)}, interval {_signed(story.low, words)} to {_signed(story.high, words)}"
+    left, right, gain = axis.at(report_data.low), axis.at(report_data.high), axis.at(report_data.gain)
+    tip = f"gain {_signed(report_data.gain, words)}, interval {_signed(report_data.low, words)} to {_signed(report_data.high, words)}"
     chart.add(tag("path", class_="whisker", d=f"M{left:.1f} {line}H{right:.1f}", data_tip=tip))
     chart.add(tag("path", class_="ends", d=f"M{left:.1f} {line - 9}v18M{right:.1f} {line - 9}v18"))
     chart.add(tag("circle", class_="gain-dot", cx=gain, cy=line, r=7, data_tip=tip))
-    chart.text(left - 8, line + 5, _signed(story.low, words), "halo end", "end")
-    chart.text(right + 8, line + 5, _signed(story.high, words), "halo end")
-    chart.text(gain, line - 17, _signed(story.gain, words), "halo strong", "middle")
+    chart.text(left - 8, line + 5, _signed(report_data.low, words), "halo end", "end")
+    chart.text(right + 8, line + 5, _signed(report_data.high, words), "halo end")
+    chart.text(gain, line - 17, _signed(report_data.gain, words), "halo strong", "middle")
     chart.text(0, 10, "← worse", "name")
     chart.text(width, 10, "better →", "name", "end")
     chart.text(zero, 148, "no change", "name", "middle" if 60 < zero < width - 60 else "start" if zero <= 60 else "end")
     chart.text(width / 2, 170, chart.fitted(f"gain in {words.metric}", width), "name", "middle")
-    label = f"Gain {words.difference(story.gain)}. {_interval(story, words)}"
+    label = f"Gain {words.difference(report_data.gain)}. {_interval(report_data, words)}"
     return chart.svg(label)
 
 
@@ -140,7 +146,7 @@ def _signed(value: float, words: Wording) -> str:
     return plain(value, words.decimals, signed=True)
 
 
-def sentence(story: Story) -> str:
+def sentence(report_data: ReportData) -> str:
     """The answer in one line of plain text, for a title or a preview."""
-    words = Wording(story)
-    return f"{_headline(story, words)} ({counted(story.calls, 'metric call')}, {duration(story.seconds)})"
+    words = Wording(report_data)
+    return f"{_headline(report_data, words)} ({counted(report_data.calls, 'metric call')}, {duration(report_data.seconds)})"

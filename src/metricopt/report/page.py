@@ -1,4 +1,4 @@
-"""The page: every picture of a story, laid out as one HTML file that needs nothing else."""
+"""The page: every picture of a report_data, laid out as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..runtime import write_atomically
 from .answer import answer, sentence
 from .figure import Absent, Figure
 from .figures import FIGURES
-from .story import Story
+from .report_data import ReportData
 from .svg import elided, printable
 from .wording import Wording
 
 
-def render(story: Story) -> str:
-    """The report of a story: one self-contained HTML page.
+def render(report_data: ReportData) -> str:
+    """The report of a report_data: one self-contained HTML page.
 
     Everything that came from a user is escaped, nothing is fetched, and no script runs but the page's own.
 
-    >>> story = Story(title="<b>Adult</b>", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68,
+    >>> report_data = ReportData(title="<b>Adult</b>", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68,
     ...     low=0.01, high=0.05, confidence=0.95, accepted=True, reason="Zero is excluded.", verified=True, calls=200,
     ...     seconds=12.5)
-    >>> page = render(story)
+    >>> page = render(report_data)
     >>> "<h1>&lt;b&gt;Adult&lt;/b&gt;</h1>" in page, "f1 rises from 0.650 to 0.680" in page
     (True, True)
     """
@@ -38,13 +38,13 @@ def render(story: Story) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    words, css, script = Wording(story), _asset("page.css"), _asset("page.js")
-    drawn = [draw(story) for draw in FIGURES]
+    words, css, script = Wording(report_data), _asset("page.css"), _asset("page.js")
+    drawn = [draw(report_data) for draw in FIGURES]
     page = environment.from_string(_asset("page.html.jinja")).render(
-        story=story,
-        title=elided(story.title, 160) or "metricopt report",
-        sentence=sentence(story),
-        answer=answer(story),
+        report_data=report_data,
+        title=elided(report_data.title, 160) or "metricopt report",
+        sentence=sentence(report_data),
+        answer=answer(report_data),
         metric=words.metric,
         direction=words.direction,
         rows=_rows([each for each in drawn if isinstance(each, Figure)]),
@@ -57,16 +57,16 @@ def render(story: Story) -> str:
     return printable(page)
 
 
-def write(story: Story, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a story to `path`, in one step: never half a page.
+def write(report_data: ReportData, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a report_data to `path`, in one step: never half a page.
 
     Args:
-        story: what is shown.
+        report_data: what is shown.
         path: by custom `report.html`; missing folders are made.
 
     Returns: the path.
     """
-    write_atomically(path, render(story).encode())
+    write_atomically(path, render(report_data).encode())
     return Path(path)
 
 

@@ -15,14 +15,14 @@ T = TypeVar("T")
 #: Metadata of a field that came later: files from before have no such name, and get its default.
 MAY_LACK: Mapping[str, Any] = types.MappingProxyType({"may_lack": True})
 
-#: A text longer than this is not a story: the largest one that fits all limits is a few megabytes.
+#: A text longer than this is not a report_data: the largest one that fits all limits is a few megabytes.
 MAX_TEXT = 64 * 1024 * 1024
 
 
 def to_json(value: Any) -> str:
     """The fields of a dataclass as one line of JSON that only has ASCII characters.
 
-    >>> from metricopt.report.story import Point
+    >>> from metricopt.report.report_data import Point
     >>> to_json(Point(0.5, -1.0, 0.25))
     '{"x": 0.5, "y": -1.0, "value": 0.25}'
     """
@@ -35,7 +35,7 @@ def from_json(text: str, kind: type[T], *, what: str) -> T:
     Raises: CheckpointError, naming the field, where the text is anything else: not JSON, NaN, a wrong type,
         a missing, unknown or repeated name, or values that `kind` itself refuses.
 
-    >>> from metricopt.report.story import Point
+    >>> from metricopt.report.report_data import Point
     >>> from_json('{"x": 0.5, "y": -1.0, "value": 0.25}', Point, what="point")
     Point(x=0.5, y=-1.0, value=0.25)
     >>> from_json('{"x": 0.5, "y": -1.0, "value": "high"}', Point, what="point")

@@ -1,11 +1,11 @@
-"""How the numbers of one story are said: decimals that fit its precision, and which way is better."""
+"""How the numbers of one report_data are said: decimals that fit its precision, and which way is better."""
 
 from __future__ import annotations
 
 import math
 from typing import final
 
-from .story import Story
+from .report_data import ReportData
 from .svg import elided
 from .ticks import plain
 
@@ -15,27 +15,29 @@ THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 @final
 class Wording:
-    """The words of one story.
+    """The words of one report_data.
 
-    >>> from metricopt.report.story import Story
-    >>> story = Story(title="", metric="cost", higher_is_better=False, bounds=(0, 100), before=20, after=18.5, low=0.71,
+    >>> from metricopt.report.report_data import ReportData
+    >>> report_data = ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 100), before=20, after=18.5, low=0.71,
     ...     high=2.3, confidence=0.95, accepted=True, reason="", verified=True, calls=10, seconds=1)
-    >>> words = Wording(story)
+    >>> words = Wording(report_data)
     >>> words.interval(0.71, 2.3), words.interval(-2.3, -0.71), words.interval(-0.5, 1)
     ('between 0.7 and 2.3 better', 'between 0.7 and 2.3 worse', 'between 0.5 worse and 1.0 better')
-    >>> words.value(story.before), words.difference(story.gain), words.difference(-0.5), words.direction
+    >>> words.value(report_data.before), words.difference(report_data.gain), words.difference(-0.5), words.direction
     ('20.0', '1.5 better', '0.5 worse', 'lower is better')
     """
 
-    def __init__(self, story: Story) -> None:
-        self.metric = elided(story.metric, 32) or "metric"
-        self.direction = "higher is better" if story.higher_is_better else "lower is better"
+    def __init__(self, report_data: ReportData) -> None:
+        self.metric = elided(report_data.metric, 32) or "metric"
+        self.direction = "higher is better" if report_data.higher_is_better else "lower is better"
         self.axis = f"{self.metric} ({self.direction})"
-        self.decimals = _decimals(story)
+        self.decimals = _decimals(report_data)
         #: Nothing that differs from the model as it was went to the test: there is only one number to show.
-        self.unchanged = not story.accepted and story.gain == 0 and not story.low and not story.high
-        self.after = "after" if story.accepted or self.unchanged else "proposed (refused)"
-        self.part = "acceptance part" if story.verified else "search part"
+        self.unchanged = (
+            not report_data.accepted and report_data.gain == 0 and not report_data.low and not report_data.high
+        )
+        self.after = "after" if report_data.accepted or self.unchanged else "proposed (refused)"
+        self.part = "acceptance part" if report_data.verified else "search part"
 
     def value(self, raw: float) -> str:
         """A raw value of the metric."""
@@ -104,11 +106,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{ending}"
 
 
-def _decimals(story: Story) -> int:
+def _decimals(report_data: ReportData) -> int:
     """Two digits of the interval's width, three decimals at least where values lie within one unit."""
-    low, high = story.bounds
-    width = (story.high - story.low) if story.low is not None and story.high is not None else 0.0
-    scale = width or abs(story.gain) or (high - low) / 100
+    low, high = report_data.bounds
+    width = (
+        (report_data.high - report_data.low) if report_data.low is not None and report_data.high is not None else 0.0
+    )
+    scale = width or abs(report_data.gain) or (high - low) / 100
     least = 3 if high - low <= 1 else 0
     return min(max(least, 1 - math.floor(math.log10(max(scale, 1e-300)))), _MOST_DECIMALS)
 

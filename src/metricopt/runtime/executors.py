@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from .._checks import at_least
+from .._checks import at_least, one_of
 from .._errors import JobFailed
 
 T = TypeVar("T")
@@ -40,6 +40,11 @@ class Outcome(Generic[T]):
 
 class Executor(ABC):
     """Runs jobs. A context manager: leaving it ends the workers; leaving it by an exception drops what still waits."""
+
+    @property
+    def workers(self) -> int:
+        """How many jobs run at the same time."""
+        return 1
 
     @abstractmethod
     def submit(self, job: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -90,10 +95,8 @@ class SerialExecutor(Executor):
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
         try:
-            future.set_result(job(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - a job may raise anything, and it comes back in the future
-            failed = _job_failed(job, traceback.format_exc())
-            failed.__cause__ = error
+            future.set_result(_run_here(job, args, kwargs))
+        except JobFailed as failed:
             future.set_exception(failed)
         return future
 
@@ -110,6 +113,29 @@ class SerialExecutor(Executor):
         """Nothing to end: every job is over when `submit` returns."""
 
 
+class ThreadExecutor(Executor):
+    """Runs jobs in `workers` threads of this process: for jobs that wait for something else, a program or a server.
+
+    >>> with ThreadExecutor(2) as executor:
+    ...     executor.submit(abs, -1).result()
+    1
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._count = at_least("workers", workers, 1)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="metricopt-thread")
+
+    @property
+    def workers(self) -> int:
+        return self._count
+
+    def submit(self, job: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return self._pool.submit(_run_here, job, args, kwargs)
+
+    def close(self, *, drop: bool = False) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=drop)
+
+
 class ProcessExecutor(Executor):
     """Runs jobs in `workers` fresh processes (spawn), each with `threads` torch threads.
 
@@ -119,7 +145,7 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(self, workers: int, *, threads: int = 1) -> None:
-        at_least("workers", workers, 1)
+        self._count = at_least("workers", workers, 1)
         self._threads = at_least("threads", threads, 1)
         # One thread here looks after one worker there, so a future needs no bookkeeping of its own.
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="metricopt-worker")
@@ -127,6 +153,10 @@ class ProcessExecutor(Executor):
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
         self._dropped = False
+
+    @property
+    def workers(self) -> int:
+        return self._count
 
     def submit(self, job: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         return self._pool.submit(self._run, job, args, kwargs)
@@ -149,9 +179,9 @@ class ProcessExecutor(Executor):
             ok, answer = worker.call(job, args, kwargs)
         except _WorkerDied as death:
             self._forget(worker)
-            raise _job_failed(job, f"its worker process died with {death}") from death
+            raise job_failed(job, f"its worker process died with {death}") from death
         if not ok:
-            raise _job_failed(job, answer)
+            raise job_failed(job, answer)
         return answer  # type: ignore[no-any-return]  # the other process answers with the job's own type
 
     def _worker(self) -> _Worker:
@@ -232,6 +262,30 @@ class _Worker:
         return f"exit code {code}"
 
 
+#: Names of executors, for arguments and options.
+EXECUTORS = ("serial", "threads", "processes", "ray")
+
+
+def make_executor(name: str, *, workers: int = 1) -> Executor:
+    """The executor of that name with so many workers.
+
+    >>> make_executor("fast")
+    Traceback (most recent call last):
+    ...
+    metricopt._errors.ConfigError: executor must be one of serial, threads, processes, ray; got 'fast'
+    """
+    one_of("executor", name, EXECUTORS)
+    if name == "serial":
+        return SerialExecutor()
+    if name == "threads":
+        return ThreadExecutor(workers)
+    if name == "processes":
+        return ProcessExecutor(workers)
+    from .ray_executor import RayExecutor  # Ray takes a second to import
+
+    return RayExecutor(workers)
+
+
 def _serve(pipe: Connection, threads: int) -> None:
     """The life of a worker: answer jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
@@ -263,6 +317,15 @@ def _answer(pipe: Connection, job: Callable[..., Any], args: tuple[Any, ...], kw
         pipe.send((False, f"its value cannot be sent back:\n{traceback.format_exc()}"))
 
 
-def _job_failed(job: Callable[..., Any], why: str) -> JobFailed:
+def _run_here(job: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    """The job's value; whatever it raises becomes a JobFailed with that as its cause."""
+    try:
+        return job(*args, **kwargs)
+    except Exception as error:  # a job may raise anything, and it comes back in the future
+        raise job_failed(job, traceback.format_exc()) from error
+
+
+def job_failed(job: Callable[..., Any], why: str) -> JobFailed:
+    """The error of a job: what it was, and why it has no value."""
     name = getattr(job, "__qualname__", repr(job))
     return JobFailed(f"job {name} failed: {why.rstrip()}")

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._errors import CheckpointError, ConfigError, RunLocked
-from .answers import Answers
 from .atomic_file import remove_leftovers
 from .environment import describe_environment
+from .metric_cache import MetricCache
 from .sealed_json import read_sealed, write_sealed
 from .shown import shown
 
@@ -20,6 +20,8 @@ _KIND, _VERSION = "metricopt run", 1
 _CARD = "run.json"
 _LOCK = ".lock"
 _ANSWERS = "answers.jsonl"
+#: So many earlier runs are named.
+_MOST_NAMED = 100
 
 Identity = Mapping[str, str | int | float | bool | None]
 
@@ -30,7 +32,11 @@ class RunFolder:
     Args:
         path: the folder, made where it is missing.
         identity: plain values that make the run this run: settings, digests of data and model. A folder that holds
-            a run with other values is refused.
+            a run with other values is refused. Its `holdout` identifies the acceptance rows.
+
+    Attributes:
+        judged_alike: earlier runs in the same parent folder that were judged by the same acceptance rows, as they were
+            when this run began.
 
     Raises:
         RunLocked: another process holds it.
@@ -41,6 +47,7 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str], identity: Identity) -> None:
         self.path = Path(path)
+        self.judged_alike: list[str] = []
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
@@ -50,7 +57,7 @@ class RunFolder:
         try:
             self._settle(dict(identity))
             remove_leftovers(self.path)
-            self.answers = Answers(self.path / _ANSWERS)
+            self.cache = MetricCache(self.path / _ANSWERS)
         except BaseException:
             os.close(self._lock)
             raise
@@ -62,7 +69,7 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.answers.close()
+            self.cache.close()
         finally:
             os.close(self._lock)  # releases the lock, as the death of the process does
 
@@ -103,10 +110,13 @@ class RunFolder:
             if strangers:
                 told = ", ".join(name if name.isprintable() else repr(name) for name in strangers[:3])
                 raise ConfigError(f"{self.path} is not empty and holds no run ({told}); choose a new folder")
+            self.judged_alike = _judged_alike(self.path, identity)
             text = {"kind": _KIND, "version": _VERSION, "identity": identity, "environment": describe_environment()}
-            write_sealed(card, text)
+            write_sealed(card, text | {"judged_alike": self.judged_alike})
             return
         found = read_identity(self.path)
+        known = read_sealed(card).get("judged_alike", [])
+        self.judged_alike = [name for name in known if isinstance(name, str)] if isinstance(known, list) else []
         if found != identity:
             changed = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
             told = ", ".join(
@@ -116,6 +126,23 @@ class RunFolder:
             raise ConfigError(
                 f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun with"
             )
+
+
+def _judged_alike(folder: Path, identity: Identity) -> list[str]:
+    """Names of other runs beside `folder`, in the same parent, that were judged by the same acceptance rows."""
+    path, found = folder.absolute(), []
+    if identity.get("holdout") is None:
+        return []
+    for card in sorted(path.parent.glob(f"*/{_CARD}")):
+        if card.parent == path:
+            continue
+        try:
+            other = read_identity(card.parent)
+        except CheckpointError:  # not a run of this version: it says nothing
+            continue
+        if other.get("holdout") == identity["holdout"] and other != identity:
+            found.append(card.parent.name)
+    return found[:_MOST_NAMED]
 
 
 def read_identity(folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from .guided_es import GuidedES
 from .loss_only import LossOnly
 from .source import GradientSource, SearchState
 from .value_gradient import ProjectedGradient, ValueGradient
-from .value_source import InReach, Value
+from .value_source import Scaled, Value
 
 __all__ = [
     "Blend",
@@ -17,10 +17,10 @@ __all__ = [
     "GradientSource",
     "Guide",
     "GuidedES",
-    "InReach",
     "LossOnly",
     "OptimizerFactory",
     "ProjectedGradient",
+    "Scaled",
     "SearchState",
     "Value",
     "ValueGradient",

@@ -42,7 +42,7 @@ def finetune(
     start: Tensor,
     steps: int,
     seeds: Sequence[int],
-    reach: Tensor | None = None,
+    phi_scale: Tensor | None = None,
 ) -> Iterator[Event]:
     """Advance n runs together; yields before every step and after the last, `steps + 1` events in all.
 
@@ -57,13 +57,13 @@ def finetune(
         start: `(n, d)`.
         steps: T.
         seeds: one for each run.
-        reach: `(d,)`: step and search in z = phi / reach, so that step sizes and perturbations mean the same for
-            every adapter. The source then sees z: give it `InReach(value, reach)`. None, the paper's, is z = phi.
+        phi_scale: `(d,)`: step and search in z = phi / phi_scale, so that step sizes and perturbations mean the same for
+            every adapter. The source then sees z: give it `Scaled(value, phi_scale)`. None, the paper's, is z = phi.
     """
     problem.spec.check(start)
     if start.dim() != 2 or len(seeds) != len(start):
         raise ConfigError(f"start must be (n, d) with one seed a run, got {tuple(start.shape)} and {len(seeds)} seeds")
-    unit = torch.ones(problem.dim) if reach is None else reach
+    unit = torch.ones(problem.dim) if phi_scale is None else phi_scale
     z = nn.Parameter(start / unit)
     stepper = optimizer([z])
     indices = torch.stack([problem.draws(seed, steps) for seed in seeds], dim=1)

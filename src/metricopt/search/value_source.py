@@ -18,18 +18,18 @@ class Value(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InReach:
-    """A value function of phi, seen by a search over z = phi / reach, in units of `scale`.
+class Scaled:
+    """A value function of phi, seen by a search over z = phi / phi_scale, in units of `scale`.
 
     Guided ES and step sizes then mean the same for every adapter and every metric.
     """
 
     value: Value
-    reach: Tensor
+    phi_scale: Tensor
     scale: float = 1.0
 
     def __call__(self, phis: Tensor) -> Tensor:
-        return self.value(phis * self.reach) / self.scale
+        return self.value(phis * self.phi_scale) / self.scale
 
 
 def cost_gradient(value: Value, phis: Tensor) -> Tensor:

@@ -186,13 +186,13 @@ def _epochs(
     for number in range(1, recipe.epochs + 1):
         training = _one_epoch(network, rows, weights, aim, optimizer, size, source)
         schedule.step()
-        unseen = None if held_out is None else _mean_loss(network, held_out, aim)
-        is_best = unseen is None or unseen < lowest
-        if unseen is not None and is_best:
-            lowest, since, kept = unseen, 0, copy.deepcopy(network.state_dict())
+        holdout = None if held_out is None else _mean_loss(network, held_out, aim)
+        is_best = holdout is None or holdout < lowest
+        if holdout is not None and is_best:
+            lowest, since, kept = holdout, 0, copy.deepcopy(network.state_dict())
         else:
             since += 1
-        epoch = Epoch(number=number, training=training, held_out=unseen, is_best=is_best)
+        epoch = Epoch(number=number, training=training, held_out=holdout, is_best=is_best)
         if watch is not None:
             watch(epoch)
         yield epoch

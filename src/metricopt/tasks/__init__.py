@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .build_problem import adapter_set, build_problem
+from .build_problem import adapter_set, build_problem, build_workload
 from .datasets import DATASETS, Dataset, load_dataset
 from .mlp import mlp
 from .pretrain import Pretraining, pretrain
@@ -22,6 +22,7 @@ __all__ = [
     "adapter_set",
     "boosted_trees",
     "build_problem",
+    "build_workload",
     "load_dataset",
     "mlp",
     "pretrain",

@@ -12,7 +12,8 @@ from ..adapters import InputBias, OutputShift, attach
 from ..adapters.adapter import Adapter
 from ..losses import cross_entropy
 from ..metrics import Budget, Metric
-from ..problem import Examples, Problem
+from ..problem import Problem
+from ..workload import Examples, TensorWorkload
 from .tabular import ADAPTERS, Materials
 
 
@@ -62,14 +63,18 @@ def build_problem(
     >>> build_problem(materials, metric=get_metric("f1"), budget=Budget(calls=10)).dim
     16
     """
-    adapted = attach(copy.deepcopy(materials.model), adapter_set(adapters, dim=dim), probe=materials.val.x[:8])
-    return Problem(
-        adapted,
+    return Problem(build_workload(materials, adapters=adapters, dim=dim, loss=loss), metric=metric, budget=budget)
+
+
+def build_workload(
+    materials: Materials, *, adapters: str = "shifted", dim: int = 16, loss: LossFunction = cross_entropy
+) -> TensorWorkload:
+    """The same without a metric: a copy of the model with its adapters, training and validation rows."""
+    return TensorWorkload(
+        attach(copy.deepcopy(materials.model), adapter_set(adapters, dim=dim), probe=materials.val.x[:8]),
         loss=loss,
-        metric=metric,
         train=Examples(inputs=materials.train.x, targets=materials.train.y),
         val=Examples(inputs=materials.val.x, targets=materials.val.y),
-        budget=budget,
         sampler=_sampler(materials),
     )
 

@@ -20,7 +20,7 @@ class Pretraining:
     """The recipe. The paper gives the batches and the network, but no rate, epochs, schedule or dropout.
 
     The number of epochs is fixed and the learning rate goes up for a tenth of the steps and then down to nothing
-    along a cosine. So the validation rows stay unseen: they are for the search.
+    along a cosine. So the validation rows stay holdout: they are for the search.
 
     >>> Pretraining(epochs=3).batch_size
     512

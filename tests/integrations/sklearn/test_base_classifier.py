@@ -89,7 +89,7 @@ def test_clone_forgets_a_fit_unless_it_is_frozen(rare: Data, quick: dict[str, An
     assert not hasattr(clone(MetricOptClassifier(base=base)).base, "coef_")
     frozen = clone(MetricOptClassifier(base=FrozenEstimator(base), **quick)).fit(X[200:], y[200:])
     assert np.array_equal(frozen.base_.coef_, base.coef_)
-    assert frozen.outcome_.story.facts["Examples"].startswith("600 to follow the loss")
+    assert frozen.outcome_.report_data.facts["Examples"].startswith("600 to follow the loss")
 
 
 def test_a_class_that_a_fold_lacks_gets_next_to_no_probability(quick: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ class Request:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers the i-th request in the i-th way, the last way for good."""
+    """MetricCache the i-th request in the i-th way, the last way for good."""
 
     server: Server
 

@@ -90,7 +90,7 @@ def fit_base(
     The clone is fitted on all rows; only where one part is held out, on the others.
 
     Returns:
-        the clone, and `(M, 1)` or `(M, K)` float64 in the order of `division.unseen`.
+        the clone, and `(M, 1)` or `(M, K)` float64 in the order of `division.holdout`.
     """
     scores = torch.zeros(len(y), 1 if len(classes) == 2 else len(classes), dtype=torch.float64)
     fitted = None
@@ -99,7 +99,7 @@ def fit_base(
         scores[held] = base_scores(fitted, take_rows(X, held), classes)
     if fitted is None or division.crossed:
         fitted = fit_clone(base, X, y, weights)
-    return fitted, scores[division.unseen]
+    return fitted, scores[division.holdout]
 
 
 def shifted(layer: nn.Module, scores: Tensor) -> Tensor:

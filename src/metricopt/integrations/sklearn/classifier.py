@@ -225,7 +225,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metric, division = self._plan(rows, codes, settings)
         each = _joined(rows.weights, self._class_weights(codes, rows.weights), codes)
         self.base_, scores = fit_base(self.base, rows.X, rows.y, self.classes_, each, division)
-        self._tune_base(scores, codes[division.unseen], metric, division.reason, settings)
+        self._tune_base(scores, codes[division.holdout], metric, division.reason, settings)
 
     def _take_base(self, rows: Counting, settings: FitSettings) -> None:
         """Tune the shift of a base that is fitted already on all rows."""

@@ -36,7 +36,7 @@ def tune_scores(
     codes: Tensor | None,
     class_names: Sequence[str] | None = None,
 ) -> Outcome:
-    """Find the shift and the scale on all rows, and accept them if the way they were found holds on unseen rows.
+    """Find the shift and the scale on all rows, and accept them if the way they were found holds on holdout rows.
 
     For the test, the search is repeated on four fifths of the rows and its result applied to the last fifth, five
     times. So every row has a score from a search that did not see it, and the paired bootstrap of `optimize` compares
@@ -73,11 +73,11 @@ def tune_scores(
     after, seconds, spent = scores.clone(), whole.seconds, whole.calls
     # Where nothing was found there is nothing to test.
     parts = folds(len(scores), count=_FOLDS, seed=settings.seed, classes=codes) if whole.accepted else []
-    for i, (seen, unseen) in enumerate(parts):
+    for i, (seen, holdout) in enumerate(parts):
         seed = derive_seed(settings.seed, "crossed search", i)
         one = search(scores[seen], targets[seen], regression=codes is None, seed=seed)
         with torch.no_grad():
-            after[unseen] = one.model(scores[unseen])
+            after[holdout] = one.model(scores[holdout])
         seconds, spent = seconds + one.seconds, spent + one.calls
     verdict = paired_test(
         metric,
@@ -129,15 +129,15 @@ def _search(
 
 def _tested(whole: Outcome, verdict: Verdict, *, calls: int, seconds: float) -> Outcome:
     """The outcome of the search on all rows, with the figures of the test."""
-    story = whole.story
+    report_data = whole.report_data
     facts = {"Test": f"{_FOLDS} searches, each on all rows but a fifth, which its result was tested on"}
     pictured = None
-    if story.histogram is not None:
+    if report_data.histogram is not None:
         title = "Scores of rows that the model was not trained on; above zero means the second class"
-        pictured = replace(story.histogram, title=title)
-    story = replace(
-        story,
-        title=f"{story.metric}: {'improved' if verdict.accepted else 'the original model stays'}",
+        pictured = replace(report_data.histogram, title=title)
+    report_data = replace(
+        report_data,
+        title=f"{report_data.metric}: {'improved' if verdict.accepted else 'the original model stays'}",
         before=verdict.before,
         after=verdict.after,
         low=verdict.low,
@@ -147,7 +147,7 @@ def _tested(whole: Outcome, verdict: Verdict, *, calls: int, seconds: float) -> 
         verified=True,
         calls=calls,
         seconds=seconds,
-        facts={**story.facts, **facts},
+        facts={**report_data.facts, **facts},
         histogram=pictured,
     )
     width = whole.model.in_features if isinstance(whole.model, nn.Linear) else 1
@@ -161,7 +161,7 @@ def _tested(whole: Outcome, verdict: Verdict, *, calls: int, seconds: float) -> 
         interval=(verdict.low, verdict.high),
         calls=calls,
         seconds=seconds,
-        story=story,
+        report_data=report_data,
     )
 
 

@@ -65,7 +65,7 @@ class Division:
     reason: str | None = None
 
     @property
-    def unseen(self) -> Tensor:
+    def holdout(self) -> Tensor:
         """All rows that are held out once, ascending."""
         held = [numbers for _, numbers in self.parts]
         return torch.cat(held).sort().values if held else torch.arange(0)
@@ -105,7 +105,7 @@ def divide(
         found = Division(parts=tuple(folds(rows, count=int(cv), seed=settings.seed, classes=codes)), crossed=True)
     else:
         found = Division(parts=_splits(cv, codes, splitting), crossed=True)
-    reason = why_not(len(found.unseen), None if codes is None else codes[found.unseen], settings)
+    reason = why_not(len(found.holdout), None if codes is None else codes[found.holdout], settings)
     return found if reason is None else Division(parts=(), reason=reason)
 
 

@@ -129,7 +129,7 @@ def train_crossed(task: TableTask, division: Division) -> tuple[Trained, Tensor]
     The network on all rows is trained for as many epochs as the folds needed, in the median.
 
     Returns:
-        the network, and `(M, outputs)` float32 in the order of `division.unseen`.
+        the network, and `(M, outputs)` float32 in the order of `division.holdout`.
     """
     scores = torch.zeros(len(task.targets), task.outputs)
     needed = []
@@ -140,7 +140,7 @@ def train_crossed(task: TableTask, division: Division) -> tuple[Trained, Tensor]
             scores[part[1]] = trained.model.network(trained.held_out.inputs.cpu())
         needed.append(next(epoch.number for epoch in reversed(trained.epochs) if epoch.is_best))
     last = int(statistics.median(needed))
-    return train(task, task.everything(), name="all rows", last=last), scores[division.unseen]
+    return train(task, task.everything(), name="all rows", last=last), scores[division.holdout]
 
 
 @final
@@ -164,14 +164,14 @@ def fit_network(
     """Train a network and tune it on rows that it, or the networks of the folds, have not seen."""
     if division.crossed:
         trained, scores = train_crossed(task, division)
-        unseen = task.targets[division.unseen]
+        holdout = task.targets[division.holdout]
         outcome = tune_scores(
             scores,
-            unseen,
+            holdout,
             metric,
             loss=loss,
             settings=task.settings,
-            codes=unseen if isinstance(task.target, ClassLabels) else None,
+            codes=holdout if isinstance(task.target, ClassLabels) else None,
             class_names=class_names,
         )
         return Fitted(model=trained.behind(outcome.model), epochs=trained.epochs, outcome=outcome)

@@ -7,12 +7,12 @@ from typing import final
 
 from torch import Tensor
 
+from ..._digest import digest
 from ..._errors import ConfigError, MetricError
 from ...metrics import Metric
 from ...metrics.external.from_spec import in_options
-from ...runtime import Answers
+from ...runtime import MetricCache
 from ...tabular import WIDE
-from ..identity import digest
 
 
 @final
@@ -48,9 +48,9 @@ class FirstCall:
             self._answer = answer
         return self._answer
 
-    def keep(self, answers: Answers) -> None:
+    def keep(self, cache: MetricCache) -> None:
         """Keep the answer, or make the call where neither this process nor the folder has one."""
-        answers.of(f"first call {digest(self._asked)}", self.make)
+        cache.of(f"first call {digest(self._asked)}", self.make)
 
     def _check_range(self, answer: float) -> None:
         try:

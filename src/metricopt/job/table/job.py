@@ -10,13 +10,13 @@ from typing import Any, final
 from torch import nn
 
 from ..._errors import CheckpointError, DataError
-from ...metrics import Metric
-from ...problem import Examples
-from ...report import OnTestRows, Story, write
-from ...runtime import Answers, RunFolder, progress, read_identity, write_atomically
+from ...asking import AskOnce, ask_in_turn
+from ...metrics import Budget, Metric
+from ...report import OnTestRows, ReportData, write
+from ...runtime import MetricCache, RunFolder, progress, read_identity, write_atomically
 from ...tabular import TableModel, squared_error
+from ...workload import Examples
 from ..acceptance import paired_test, planned_resamples
-from ..identity import remembered
 from ..one_call import optimize
 from ..outcome import Outcome
 from .file import TableFile, find_column, read_table
@@ -30,11 +30,11 @@ from .small_budget import note_on_budget
 from .summary import Figures, TableSummary, is_finished
 from .target import Target, settle_target
 
-MODEL, TRAINED, SEARCH, STORY, REPORT = (
+MODEL, TRAINED, SEARCH, DATA, REPORT = (
     "model.safetensors",
     "trained.safetensors",
     "search",
-    "story.json",
+    "report_data.json",
     "report.html",
 )
 
@@ -114,7 +114,7 @@ def optimize_table(
     with RunFolder(folder, identity) as held:
         begun(folder)
         if wanted.first_call is not None:
-            wanted.first_call.keep(held.answers)
+            wanted.first_call.keep(held.cache)
         model = trained_model(folder / TRAINED, frame, target, parts, seed=request.seed, quiet=quiet)
         job = _Job(
             request=request,
@@ -128,7 +128,7 @@ def optimize_table(
         )
         outcome = _searched(job, folder / SEARCH, quiet=quiet)
         job = replace(job, notes=(*notes, *_on_budget(job, outcome)))
-        summary = _summary(job, outcome, *_tested(job, outcome, held.answers, quiet=quiet))
+        summary = _summary(job, outcome, *_tested(job, outcome, held.cache, quiet=quiet))
         _keep(folder, job, outcome, summary)
     return TableResult(folder=folder, summary=summary, again=False)
 
@@ -188,7 +188,7 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
     )
 
 
-def _tested(job: _Job, outcome: Outcome, answers: Answers, *, quiet: bool) -> tuple[Figures | None, int]:
+def _tested(job: _Job, outcome: Outcome, cache: MetricCache, *, quiet: bool) -> tuple[Figures | None, int]:
     """The figures on the rows that nobody has seen so far, and how many metric calls they took."""
     if len(job.parts.test) == 0:
         return None, 0
@@ -196,14 +196,16 @@ def _tested(job: _Job, outcome: Outcome, answers: Answers, *, quiet: bool) -> tu
     before = scores_of(job.network, part.inputs)
     after = scores_of(outcome.model.eval(), part.inputs) if outcome.accepted else before
     with progress(2 + 2 * resamples, "test rows", quiet=quiet or not outcome.accepted) as advance:
+        ask = AskOnce(ask_in_turn, cache, advance)
         verdict = paired_test(
-            remembered(job.metric, answers, advance),
+            job.metric,
             before,
             after,
             part.targets,
             resamples=resamples,
             confidence=job.request.confidence,
             seed=job.request.seed,
+            rate=lambda questions: list(ask(job.metric, questions, Budget().start())),
         )
     figures = Figures(rows=len(part), before=verdict.before, after=verdict.after, low=verdict.low, high=verdict.high)
     return figures, verdict.calls
@@ -211,10 +213,10 @@ def _tested(job: _Job, outcome: Outcome, answers: Answers, *, quiet: bool) -> tu
 
 def _on_budget(job: _Job, outcome: Outcome) -> tuple[str, ...]:
     return note_on_budget(
-        [stage.name for stage in outcome.story.stages],
+        [stage.name for stage in outcome.report_data.stages],
         auto=job.request.method == ("auto",),
         calls=job.request.calls,
-        unseen=job.rows("acceptance"),
+        holdout=job.rows("acceptance"),
     )
 
 
@@ -230,7 +232,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         higher_is_better=outcome.higher_is_better,
         accepted=outcome.accepted,
         reason=outcome.reason,
-        proposal=next((stage.title for stage in outcome.story.stages if stage.chosen), None),
+        proposal=next((stage.title for stage in outcome.report_data.stages if stage.chosen), None),
         confidence=outcome.confidence,
         acceptance=Figures(
             rows=len(job.parts.acceptance), before=outcome.before, after=outcome.after, low=low, high=high
@@ -244,17 +246,17 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
 
 
 def _keep(folder: Path, job: _Job, outcome: Outcome, summary: TableSummary) -> None:
-    """Write the model, the story and the report, and last the summary: a folder with a summary is complete."""
+    """Write the model, the report_data and the report, and last the summary: a folder with a summary is complete."""
     network = turned(outcome.model.eval(), job.target)
     replace(job.model, network=network).save(folder / MODEL)
-    story = _told(outcome.story, job, summary)
-    write_atomically(folder / STORY, story.to_json().encode())
-    write(story, folder / REPORT)
+    report_data = _told(outcome.report_data, job, summary)
+    write_atomically(folder / DATA, report_data.to_json().encode())
+    write(report_data, folder / REPORT)
     summary.save(folder)
 
 
-def _told(story: Story, job: _Job, summary: TableSummary) -> Story:
-    """The story of the search with what is known of the table and the test rows in front of its facts."""
+def _told(report_data: ReportData, job: _Job, summary: TableSummary) -> ReportData:
+    """The report_data of the search with what is known of the table and the test rows in front of its facts."""
     facts = {"Table": f"{summary.source}, {job.target.told()}"}
     if summary.test is not None:
         test = summary.test
@@ -263,10 +265,10 @@ def _told(story: Story, job: _Job, summary: TableSummary) -> Story:
             change = f"{test.before:.4g} to {test.after:.4g}, gain {test.low:+.4g} to {test.high:+.4g}"
         facts["Test rows"] = f"{test.rows:,} that nobody saw before: {change}"
     return replace(
-        story,
+        report_data,
         title=f"{job.target.name} by {summary.metric}",
         metric=summary.metric,
-        facts=facts | dict(story.facts),
+        facts=facts | dict(report_data.facts),
         test=_on_test_rows(summary),
     )
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..._random import generator
-from ...problem import Examples
 from ...runtime import progress
 from ...tabular import TableEncoder, TableModel, TableNet, TableRows, TableTraining, TargetScale, train_table_net
+from ...workload import Examples
 from .parts import TableParts
 from .target import Target
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..._errors import DataError
 from ..._random import derive_seed
-from ...problem import Examples
 from ...tabular import holdout
+from ...workload import Examples
 from ..split import SMALLEST_PART, search_and_acceptance
 from .request import TableRequest
 from .target import Target

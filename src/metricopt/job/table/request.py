@@ -19,9 +19,10 @@ from ...losses import LOSSES
 from ...methods import METHODS
 from ...metrics import Budget
 from ...metrics.metric import checked_bounds
-from ...problem import Examples
 from ...runtime import shown
-from ..request import divided, resolved_device
+from ...workload import Examples
+from ..preparation import resolved_device
+from ..request import divided
 from .target import Task
 
 #: What a default folder's name may hold.

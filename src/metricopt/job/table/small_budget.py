@@ -5,30 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...metrics import Budget
-from ..request import Unseen, divided
+from ..preparation import Holdout
+from ..request import divided
 from ..stages import LEAST_TO_LEARN
 
 _BEGINS = "Only the threshold was tuned: "
 
 
-def note_on_budget(stages: Sequence[str], *, auto: bool, calls: int | None, unseen: Unseen) -> tuple[str, ...]:
+def note_on_budget(stages: Sequence[str], *, auto: bool, calls: int | None, holdout: Holdout) -> tuple[str, ...]:
     """What there is to say where "auto" had calls for the threshold alone.
 
     Args:
         stages: names of those that ran.
         auto: whether nothing else was asked for.
         calls: the budget of search and acceptance test.
-        unseen: what the acceptance test is made on.
+        holdout: what the acceptance test is made on.
 
-    >>> note_on_budget(["threshold"], auto=True, calls=50, unseen=None)
+    >>> note_on_budget(["threshold"], auto=True, calls=50, holdout=None)
     ('Only the threshold was tuned: 50 metric calls leave too few for MetricOpt to learn from; it needs --calls 62 or more.',)
-    >>> note_on_budget(["threshold", "metricopt"], auto=True, calls=80, unseen=None)
+    >>> note_on_budget(["threshold", "metricopt"], auto=True, calls=80, holdout=None)
     ()
     """
     if not auto or calls is None or list(stages) != ["threshold"]:
         return ()
     least = calls
-    while (divided(Budget(calls=least), unseen, learned=False).search_calls or 0) < LEAST_TO_LEARN:
+    while (divided(Budget(calls=least), holdout, learned=False).search_calls or 0) < LEAST_TO_LEARN:
         least += 1
     return (
         f"{_BEGINS}{calls} metric calls leave too few for MetricOpt to learn from; it needs --calls {least} or more.",

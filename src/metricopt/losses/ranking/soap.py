@@ -1,4 +1,4 @@
-"""SOAP: average precision as a ratio of two expectations, each remembered from batch to batch."""
+"""SOAP: average precision as a ratio of two expectations, each cached from batch to batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..sums_above import sums_above
 
 CARD = Card(
     name="soap",
-    title="SOAP: average precision with squared hinges and remembered expectations",
+    title="SOAP: average precision with squared hinges and cached expectations",
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("average_precision",),
     cost="O(n log n)",
@@ -40,7 +40,7 @@ class Soap(nn.Module):
         examples: how many examples there are to remember; 0 remembers none.
         rate: weight of the new batch in the averages, in [0, 1].
         margin: m, > 0.
-        columns: how many labels or classes are remembered.
+        columns: how many labels or classes are cached.
 
     Args of a call:
         scores, targets: as for every loss.
@@ -51,7 +51,7 @@ class Soap(nn.Module):
         A scalar in [0, 1]: the mean over the columns that have positives, 0 where none has.
 
     Raises:
-        ConfigError: shapes that fit no kind, indices where nothing is remembered, or an option out of its range.
+        ConfigError: shapes that fit no kind, indices where nothing is cached, or an option out of its range.
 
     Differs from the paper: no sampler and no optimiser of its own; an example that is seen for the first time starts
     from its batch, not from 0; the value is that of the ratio, the authors' code returns a weighted sum.

@@ -34,14 +34,14 @@ def observation_times(runs: int, count: int, steps: int, *, generator: torch.Gen
     return torch.cat([first, inner, last], dim=1)
 
 
-def collect(problem: Problem, config: MetricOptConfig, *, calls: int, reach: Tensor, seed: int) -> Trajectories:
+def collect(problem: Problem, config: MetricOptConfig, *, calls: int, phi_scale: Tensor, seed: int) -> Trajectories:
     """Loss trajectories of random starts, observed sparsely (Algorithm 1, line 3), within `calls` metric calls.
 
     Differs from the paper: one run starts at phi = 0, and K counts both ends of a run.
     """
     generator = named_generator(seed, "collect")
     runs = min(config.tasks, max(calls // config.observations, 1))
-    starts = torch.randn(runs, problem.dim, generator=generator) * config.spread * reach
+    starts = torch.randn(runs, problem.dim, generator=generator) * config.spread * phi_scale
     if config.from_zero:
         starts[0] = 0.0
     times = observation_times(runs, min(config.observations, calls), config.steps, generator=generator)
@@ -52,7 +52,7 @@ def collect(problem: Problem, config: MetricOptConfig, *, calls: int, reach: Ten
         start=starts,
         steps=config.steps,
         seeds=[derive_seed(seed, "task", run) for run in range(runs)],
-        reach=reach,
+        phi_scale=phi_scale,
     )
     return observe_runs(problem, (event.phis for event in events), times)
 

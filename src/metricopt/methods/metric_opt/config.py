@@ -23,8 +23,8 @@ class MetricOptConfig:
         tasks: most trajectories; fewer where their share of the budget pays for fewer.
         observations: K, metric calls on each trajectory (the paper: 5 % of T; at least 5 make a curve).
         steps: T of the trajectories and of every guided run.
-        spread: standard deviation of the starts phi_0, in units of reach. One run starts at phi = 0.
-        lr, momentum: SGD on the loss along the trajectories, in units of reach.
+        spread: standard deviation of the starts phi_0, in units of phi_scale. One run starts at phi = 0.
+        lr, momentum: SGD on the loss along the trajectories, in units of phi_scale.
         share: part of the budget for meta-training; the rest is spent while tuning.
         learn: "offline", "reptile", "paper-reptile" (Algorithm 1 as printed) or "none" (an untrained value function).
         ordinal, uncertainty, interpolation: switches of paper Fig. 3.
@@ -33,21 +33,21 @@ class MetricOptConfig:
 
     Search (section 3.2):
         direction: "ges" is Eq. 4; "grad" its exact counterpart; "projected-grad" the latter in the loss subspace.
-        stepper, search_lr: who steps, and how far, in units of reach and of the utility's standard deviation.
+        stepper, search_lr: who steps, and how far, in units of phi_scale and of the utility's standard deviation.
         blend: weight of the loss gradient beside the metric's (1 / lambda of Eq. 1); 0 is the paper's Algorithm 1.
         loss_guides: False hides the loss from the search: no subspace, no blend.
         pairs, past, variance: P, k and s^2 of Eq. 3 and 4.
         runs: guided runs that advance together in each round.
         rounds: how often the value function is refitted on what guided runs observed; 0 spends all on trajectories.
         from_zero: start guided runs at phi = 0 and at the best estimates; False starts them at random, as the paper.
-        use_reach: search in z = phi / reach; False is the paper's bare phi.
+        use_phi_scale: search in z = phi / phi_scale; False is the paper's bare phi.
 
     Proposal:
         propose: "estimate" takes the observed phi with the best estimate of the value function, which averages out
             the noise of single observations; "observed" the best observation; "last" the end of a guided run.
         top: average this many of the best estimates. Where the best observation beats that average by more than
             a standard error, the value function is wrong about it, and the best observation is proposed.
-        loyalty: the gain over phi = 0 must exceed this many of its own standard errors (paired bootstrap of the
+        min_gain_stderr: the gain over phi = 0 must exceed this many of its own standard errors (paired bootstrap of the
             search split), otherwise phi = 0 is proposed. 0 asks for nothing and spends nothing.
         resamples: bootstrap pairs for that, two metric calls each.
     """
@@ -79,10 +79,10 @@ class MetricOptConfig:
     runs: int = 8
     rounds: int = 4
     from_zero: bool = True
-    use_reach: bool = True
+    use_phi_scale: bool = True
     propose: Propose = "estimate"
     top: int = 5
-    loyalty: float = 1.64
+    min_gain_stderr: float = 1.64
     resamples: int = 12
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class MetricOptConfig:
         at_least("fit_batch", self.fit_batch, 2)
         at_least("resamples", self.resamples, 2)
         at_least("rounds", self.rounds, 0)
-        for name in ("blend", "loyalty"):
+        for name in ("blend", "min_gain_stderr"):
             not_negative(name, getattr(self, name))
         below_one("momentum", self.momentum)
         fraction("share", self.share)

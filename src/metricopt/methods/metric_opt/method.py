@@ -38,12 +38,16 @@ class MetricOpt(Method):
     config: MetricOptConfig = field(default_factory=MetricOptConfig)
     card: ClassVar[MethodCard] = MethodCard(title="MetricOpt", family="metricopt", paper=_PAPER)
 
+    @property
+    def rates_its_proposal(self) -> bool:
+        return self.config.propose != "last"
+
     def search(self, problem: Problem, *, seed: int) -> Proposal:
         config = self.config
-        reach = problem.reach if config.use_reach else torch.ones(problem.dim)
+        phi_scale = problem.phi_scale if config.use_phi_scale else torch.ones(problem.dim)
         if config.from_zero:
             observe_within_budget(problem, problem.start[None])
-        parts = [collect(problem, config, calls=self._meta_calls(problem), reach=reach, seed=seed)]
+        parts = [collect(problem, config, calls=self._meta_calls(problem), phi_scale=phi_scale, seed=seed)]
         if not bool(parts[0].observed.any()):
             return best_observed(problem)
         learned = learn(parts[0], config, seed=seed)
@@ -54,15 +58,15 @@ class MetricOpt(Method):
             if calls == 0:
                 break
             runs, own = min(config.runs, calls), derive_seed(seed, "round", round_)
-            start = self._starts(problem, learned.value, runs, reach=reach, seed=own)
-            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=own)
+            start = self._starts(problem, learned.value, runs, phi_scale=phi_scale, seed=own)
+            path = guided_runs(problem, learned.value, config, start=start, phi_scale=phi_scale, seed=own)
             times = _late_times(runs, calls // runs, config.steps, seed=own)
             seen = observe_runs(problem, path, times)
             forecasts.append(_forecast(learned.value, seen))
             diagnostics |= _described("next", quality(forecasts[-1][:, 0], forecasts[-1][:, 2]))
             parts.append(seen)
             learned = learn(Trajectories.stack(parts), config, seed=own)
-        proposal = self._proposal(problem, learned, reach, seed, diagnostics | _described("last", learned.quality))
+        proposal = self._proposal(problem, learned, phi_scale, seed, diagnostics | _described("last", learned.quality))
         trace = Trace(trajectories=Trajectories.stack(parts), loss_runs=parts[0].runs, forecasts=torch.cat(forecasts))
         return replace(proposal, value=learned.value, trace=trace)
 
@@ -72,10 +76,10 @@ class MetricOpt(Method):
         calls = int(left * config.share) if config.rounds else left - self._kept_calls(problem)
         return min(wanted, max(calls, 1))
 
-    def _starts(self, problem: Problem, value: ValueFunction, runs: int, *, reach: Tensor, seed: int) -> Tensor:
+    def _starts(self, problem: Problem, value: ValueFunction, runs: int, *, phi_scale: Tensor, seed: int) -> Tensor:
         """Where guided runs begin: at random as in the paper, or around phi = 0 and the best estimates."""
         generator = named_generator(seed, "starts")
-        noise = torch.randn(runs, problem.dim, generator=generator) * reach * self.config.spread
+        noise = torch.randn(runs, problem.dim, generator=generator) * phi_scale * self.config.spread
         if not self.config.from_zero:
             return noise
         phis, _ = problem.observations
@@ -84,25 +88,25 @@ class MetricOpt(Method):
         return anchors[torch.arange(runs) % len(anchors)] + 0.1 * noise
 
     def _proposal(
-        self, problem: Problem, learned: Learned, reach: Tensor, seed: int, diagnostics: dict[str, float]
+        self, problem: Problem, learned: Learned, phi_scale: Tensor, seed: int, diagnostics: dict[str, float]
     ) -> Proposal:
         config = self.config
         if config.propose == "observed":
             return best_observed(problem, diagnostics)
         if config.propose == "last":
-            start = self._starts(problem, learned.value, 1, reach=reach, seed=seed)
-            path = guided_runs(problem, learned.value, config, start=start, reach=reach, seed=seed)
+            start = self._starts(problem, learned.value, 1, phi_scale=phi_scale, seed=seed)
+            path = guided_runs(problem, learned.value, config, start=start, phi_scale=phi_scale, seed=seed)
             return Proposal(phi=path[-1][0], diagnostics=diagnostics)
         phis, _ = problem.observations
         best = estimates(learned.value, phis).topk(min(config.top, len(phis)))
         phi = phis[best.indices].mean(dim=0)
-        if config.loyalty > 0:
-            return _loyal(problem, phi, config, seed, diagnostics)
+        if config.min_gain_stderr > 0:
+            return _beyond_chance(problem, phi, config, seed, diagnostics)
         return Proposal(phi=phi, utility=float(best.values.mean()), diagnostics=diagnostics)
 
     def _kept_calls(self, problem: Problem) -> int:
         """Calls that the proposal will want: a look at it, one at phi = 0 if it is new, and the bootstrap pairs."""
-        if self.config.loyalty == 0 or self.config.propose != "estimate":
+        if self.config.min_gain_stderr == 0 or self.config.propose != "estimate":
             return 0
         pairs = 0 if problem.metric.reads == "model" else self.config.resamples
         return 1 + (_start_utility(problem) is None) + 2 * pairs
@@ -124,12 +128,12 @@ def _forecast(value: ValueFunction, seen: Trajectories) -> Tensor:
     return torch.stack([value(phis)[0].double(), value.spread(phis).double(), utilities.double()], dim=1)
 
 
-def _loyal(
+def _beyond_chance(
     problem: Problem, phi: Tensor, config: MetricOptConfig, seed: int, diagnostics: dict[str, float]
 ) -> Proposal:
     """`phi` if its gain over phi = 0 is more than chance on the search split, else phi = 0.
 
-    A metric that reads the model cannot be resampled; there any gain counts.
+    Where nothing can be resampled any gain counts: a metric that reads the model, a budget of seconds that is over.
     """
     if _start_utility(problem) is None:
         observe_within_budget(problem, problem.start[None])
@@ -137,27 +141,28 @@ def _loyal(
     if not len(seen) or start is None:
         return best_observed(problem, diagnostics)
     half = config.resamples // 2
-    drawn = problem.paired_bootstrap(phi, problem.start, resamples=half, seed=derive_seed(seed, "averaged"))
+    drawn = problem.resampled_gains(phi, problem.start, resamples=half, seed=derive_seed(seed, "averaged"))
     averaged, best = float(seen[0]), best_observed(problem)
     assert best.utility is not None
     if best.utility > averaged + _error(problem, drawn):
         # The value function is plainly wrong there. The best observation has an error of its own.
         phi, averaged, drawn = best.phi, best.utility, drawn[:0]
-    rest = problem.paired_bootstrap(
+    rest = problem.resampled_gains(
         phi, problem.start, resamples=config.resamples - half, seed=derive_seed(seed, "proposed")
     )
     error = _error(problem, torch.cat([drawn, rest]))
     diagnostics = diagnostics | {"gain": averaged - start, "gain_error": error}
-    if averaged - start > config.loyalty * error:
+    if averaged - start > config.min_gain_stderr * error:
         return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
     return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
 
 
 def _error(problem: Problem, differences: Tensor) -> float:
-    """Standard error of a gain from its paired resamples; infinite where the budget paid for too few."""
-    if problem.metric.reads == "model":
-        return 0.0
-    return float(differences.std()) if len(differences) > 1 else math.inf
+    """Standard error of a gain from its paired resamples; 0 where none could be had: then any gain counts.
+
+    A budget that ends before the resamples must not throw away what was found: the acceptance test is still to come.
+    """
+    return float(differences.std()) if len(differences) > 1 else 0.0
 
 
 def _start_utility(problem: Problem) -> float | None:

@@ -61,10 +61,10 @@ class Transfer(Method):
 
     def _runs(self, problem: Problem, value: ValueFunction, seed: int) -> Tensor:
         """All phis of the second half of the runs, `(runs, steps, d)`."""
-        config, reach = self.config, problem.reach
-        noise = torch.randn(config.runs, problem.dim, generator=named_generator(seed, "starts")) * reach
+        config, phi_scale = self.config, problem.phi_scale
+        noise = torch.randn(config.runs, problem.dim, generator=named_generator(seed, "starts")) * phi_scale
         noise[0] = 0
-        path = guided_runs(problem, value, config, start=0.1 * noise, reach=reach, seed=seed)
+        path = guided_runs(problem, value, config, start=0.1 * noise, phi_scale=phi_scale, seed=seed)
         return torch.stack(path[config.steps // 2 :], dim=1)
 
     def _by_estimate(self, problem: Problem, value: ValueFunction, visited: Tensor) -> Proposal:

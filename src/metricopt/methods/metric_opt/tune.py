@@ -11,9 +11,9 @@ from ...search import (
     Blend,
     GradientSource,
     GuidedES,
-    InReach,
     OptimizerFactory,
     ProjectedGradient,
+    Scaled,
     Value,
     ValueGradient,
     finetune,
@@ -45,11 +45,11 @@ def make_stepper(config: MetricOptConfig) -> OptimizerFactory:
 
 
 def guided_runs(
-    problem: Problem, value: ValueFunction, config: MetricOptConfig, *, start: Tensor, reach: Tensor, seed: int
+    problem: Problem, value: ValueFunction, config: MetricOptConfig, *, start: Tensor, phi_scale: Tensor, seed: int
 ) -> list[Tensor]:
     """Guided runs from `start` `(n, d)` in lock-step: the phis `(n, d)` before each step and after the last."""
     # In units of the utility's own spread a step size means the same for every metric.
-    seen = InReach(value=value.frozen(), reach=reach, scale=float(value.utility_scale))
+    seen = Scaled(value=value.frozen(), phi_scale=phi_scale, scale=float(value.utility_scale))
     events = finetune(
         problem,
         make_source(seen, config),
@@ -57,6 +57,6 @@ def guided_runs(
         start=start,
         steps=config.steps,
         seeds=[derive_seed(seed, "guided", run) for run in range(len(start))],
-        reach=reach,
+        phi_scale=phi_scale,
     )
     return [event.phis for event in events]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..figure import Absent, Figure
-from ..story import Story
+from ..report_data import ReportData
 from .anytime import anytime
 from .classes import classes
 from .confusion import confusion
@@ -14,8 +14,8 @@ from .predictions import predictions
 from .scores import scores
 from .trajectories import trajectories
 
-#: Each draws one picture of a story, or says why there is none.
-FIGURES: tuple[Callable[[Story], Figure | Absent], ...] = (
+#: Each draws one picture of a report_data, or says why there is none.
+FIGURES: tuple[Callable[[ReportData], Figure | Absent], ...] = (
     classes,
     confusion,
     scores,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import NARROW, WIDE, Absent, Figure, Option, Table, Toggles
-from ..story import MAX_SERIES, Stage, Story
+from ..report_data import MAX_SERIES, ReportData, Stage
 from ..svg import elided, group, polyline, staircase, tag, thinned
 from ..wording import Wording, counted, duration
 
@@ -16,12 +16,12 @@ _TITLE = "Methods compared"
 _MOST_STEPS = 50
 
 
-def anytime(story: Story) -> Figure | Absent:
+def anytime(report_data: ReportData) -> Figure | Absent:
     """Best value so far against calls, one staircase for each stage, and a table of what each proposed."""
-    if not story.stages:
+    if not report_data.stages:
         return Absent(_TITLE, "the run kept no record of its stages")
-    stages = [stage for stage in story.stages if stage.observed]
-    alone = len(story.stages) == 1
+    stages = [stage for stage in report_data.stages if stage.observed]
+    alone = len(report_data.stages) == 1
     options = tuple(
         Option(value=f"stage{at}", label=elided(stage.title, 28), colour=_colour(stages, stage))
         for at, stage in enumerate(stages)
@@ -30,32 +30,32 @@ def anytime(story: Story) -> Figure | Absent:
     return Figure(
         key="anytime",
         title="The search, call by call" if alone else _TITLE,
-        caption=_caption(story, stages, alone),
+        caption=_caption(report_data, stages, alone),
         measured="Measured on the search part: the data that the search looks at, so these values are optimistic.",
-        wide=_draw(story, stages, WIDE) if stages else None,
-        narrow=_draw(story, stages, NARROW) if stages else None,
+        wide=_draw(report_data, stages, WIDE) if stages else None,
+        narrow=_draw(report_data, stages, NARROW) if stages else None,
         toggles=(Toggles(legend="Show", options=(*options, calls)),) if stages else (),
-        table=_table(story),
+        table=_table(report_data),
     )
 
 
-def _caption(story: Story, stages: Sequence[Stage], alone: bool) -> str:
-    chosen = next((stage for stage in story.stages if stage.chosen), None)
+def _caption(report_data: ReportData, stages: Sequence[Stage], alone: bool) -> str:
+    chosen = next((stage for stage in report_data.stages if stage.chosen), None)
     end = f" The proposal of {elided(chosen.title, 60)} went to the acceptance test." if chosen else ""
     if not stages:
         return f"What each part of the search proposed; its single metric calls were not kept.{end}"
     who = "the search" if alone else "each method"
-    turn = "rise" if story.higher_is_better else "fall"
+    turn = "rise" if report_data.higher_is_better else "fall"
     return (
         f"The line is the best value that {who} had seen after so many metric calls; "
-        f"an early {turn} means that few calls are enough.{end}{_short_of_best(story, stages)}"
+        f"an early {turn} means that few calls are enough.{end}{_short_of_best(report_data, stages)}"
     )
 
 
-def _short_of_best(story: Story, stages: Sequence[Stage]) -> str:
+def _short_of_best(report_data: ReportData, stages: Sequence[Stage]) -> str:
     """Why a line may end better than what its method proposed, where one does by so much that the page shows it."""
-    words = Wording(story)
-    ends = [(stage.value, story.best_so_far(stage.observed)[-1]) for stage in stages]
+    words = Wording(report_data)
+    ends = [(stage.value, report_data.best_so_far(stage.observed)[-1]) for stage in stages]
     if all(value is None or words.value(value) == words.value(best) for value, best in ends):
         return ""
     return (
@@ -64,8 +64,8 @@ def _short_of_best(story: Story, stages: Sequence[Stage]) -> str:
     )
 
 
-def _table(story: Story) -> Table:
-    words = Wording(story)
+def _table(report_data: ReportData) -> Table:
+    words = Wording(report_data)
     rows = tuple(
         (
             elided(stage.title, 60),
@@ -74,27 +74,27 @@ def _table(story: Story) -> Table:
             duration(stage.seconds),
             "to the acceptance test" if stage.chosen else "",
         )
-        for stage in story.stages
+        for stage in report_data.stages
     )
-    marked = next((at for at, stage in enumerate(story.stages) if stage.chosen), None)
+    marked = next((at for at, stage in enumerate(report_data.stages) if stage.chosen), None)
     head = ("Method", "Its proposal, on the search part", "Calls", "Time", "Went on")
     return Table(head=head, rows=rows, marked=marked)
 
 
-def _draw(story: Story, stages: Sequence[Stage], width: int) -> Markup:
-    words, narrow = Wording(story), width == NARROW
+def _draw(report_data: ReportData, stages: Sequence[Stage], width: int) -> Markup:
+    words, narrow = Wording(report_data), width == NARROW
     chart = Chart("anytime", width, 300 if narrow else 380)
-    best = {stage.name: story.best_so_far(stage.observed) for stage in stages}
+    best = {stage.name: report_data.best_so_far(stage.observed) for stage in stages}
     right = width - (12 if narrow else 200)
     x = Axis.over(
         [1, max(len(stage.observed) for stage in stages)], 52, right, about=4 if narrow else 8, whole=True, pad=0
     )
-    y = Axis.over(_shown(story, list(best.values())), chart.height - 52, 34, about=4 if narrow else 6)
+    y = Axis.over(_shown(report_data, list(best.values())), chart.height - 52, 34, about=4 if narrow else 6)
     chart.vertical(y, 52, right, f"{words.axis}, best so far")
     chart.horizontal(x, chart.height - 52, title="metric calls")
     ends = {}
     for at, stage in reversed(list(enumerate(stages))):
-        chart.add(_stage(chart, story, stage, at, _colour(stages, stage), best[stage.name], x, y))
+        chart.add(_stage(chart, report_data, stage, at, _colour(stages, stage), best[stage.name], x, y))
         ends[at] = y.at(best[stage.name][-1])
     if not narrow:
         _end_labels(chart, stages, ends, best, x, words)
@@ -106,9 +106,9 @@ def _draw(story: Story, stages: Sequence[Stage], width: int) -> Markup:
 
 
 def _stage(
-    chart: Chart, story: Story, stage: Stage, at: int, colour: int, best: Sequence[float], x: Axis, y: Axis
+    chart: Chart, report_data: ReportData, stage: Stage, at: int, colour: int, best: Sequence[float], x: Axis, y: Axis
 ) -> Markup:
-    words, most = Wording(story), _MOST_STEPS if chart.width == WIDE else _MOST_STEPS // 2
+    words, most = Wording(report_data), _MOST_STEPS if chart.width == WIDE else _MOST_STEPS // 2
     changes = [call for call in range(len(best)) if call == 0 or best[call] != best[call - 1]]
     corners = [(x.at(call + 1), y.at(best[call])) for call in (*thinned(changes, 2 * most), len(best) - 1)]
     singles = [call for call, value in enumerate(stage.observed) if y.holds(value)]
@@ -177,9 +177,9 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return moved
 
 
-def _shown(story: Story, best: Sequence[Sequence[float]]) -> list[float]:
+def _shown(report_data: ReportData, best: Sequence[Sequence[float]]) -> list[float]:
     """The values that the vertical axis must hold: where every curve ends, and all but the worst of what came before."""
-    pooled = sorted((value for values in best for value in values), key=lambda value: story.better_by(value, 0.0))
+    pooled = sorted((value for values in best for value in values), key=lambda value: report_data.better_by(value, 0.0))
     return [pooled[len(pooled) // 20], pooled[-1], *(values[-1] for values in best)]
 
 

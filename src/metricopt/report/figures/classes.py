@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Option, when
-from ..story import Confusion, Story
+from ..report_data import Confusion, ReportData
 from ..svg import elided, group, tag
 from ..ticks import plain
 from ..wording import Wording, percent
@@ -33,15 +33,15 @@ _SOUGHT = Choice(
 Fractions = Sequence[tuple[int, int]]
 
 
-def classes(story: Story) -> Figure | Absent:
+def classes(report_data: ReportData) -> Figure | Absent:
     """A line for each class from its share of right answers before to the one after."""
-    if story.confusion is None:
+    if report_data.confusion is None:
         return Absent(_TITLE, "the outputs of the model are not labels, or it has too many classes")
-    if story.confusion.before == story.confusion.after:
+    if report_data.confusion.before == report_data.confusion.after:
         return Absent(_TITLE, "not one answer changed")
-    confusion, words = merged_classes(story.confusion), Wording(story)
+    confusion, words = merged_classes(report_data.confusion), Wording(report_data)
     half = len(confusion.labels) <= FEW_CLASSES
-    merged = " Classes that changed least are put together." if confusion is not story.confusion else ""
+    merged = " Classes that changed least are put together." if confusion is not report_data.confusion else ""
     return Figure(
         key="classes",
         title=_TITLE,

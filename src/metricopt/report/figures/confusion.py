@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..chart import Chart
 from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Option, when
-from ..story import Confusion, Story
+from ..report_data import Confusion, ReportData
 from ..svg import elided, group, short, tag
 from ..ticks import MINUS, plain
 from ..wording import Wording, compact, percent
@@ -30,11 +30,11 @@ _STRONGEST = 0.55  # opacity of a full cell: its number stays readable in both t
 _ROOMY, _SMALLEST_WITH_TEXT, _SMALLEST_WITH_SLANTED, _SMALLEST_WITH_NAME = 46, 26, 18, 13
 
 
-def confusion(story: Story) -> Figure | Absent:
+def confusion(report_data: ReportData) -> Figure | Absent:
     """Two matrices with the true class in rows; the colour is the share of the row."""
-    if story.confusion is None:
+    if report_data.confusion is None:
         return Absent(_TITLE, "the outputs of the model are not labels, or it has too many classes")
-    shown, words = merged_classes(story.confusion), Wording(story)
+    shown, words = merged_classes(report_data.confusion), Wording(report_data)
     half = len(shown.labels) <= FEW_CLASSES
     cell = _layout(shown, HALF if half else WIDE)[0]
     small = " Small numbers are the change." if cell >= _ROOMY else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..story import Confusion
+from ..report_data import Confusion
 
 #: The most classes that a picture shows one by one.
 MOST_CLASSES = 16

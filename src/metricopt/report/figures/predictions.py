@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import HALF, NARROW, Absent, Figure
-from ..story import Prediction, Story
+from ..report_data import Prediction, ReportData
 from ..svg import group, tag, thinned
 from ..ticks import plain
 from ..wording import Wording, counted, percent
@@ -26,23 +26,23 @@ _TOO_SURE = (
 _KEY_ROOM = 182  # for the words and the line of the key
 
 
-def predictions(story: Story) -> Figure | Absent:
+def predictions(report_data: ReportData) -> Figure | Absent:
     """One dot for each metric call that the value function predicted, with a bar of two spreads on each side."""
-    if not story.predictions:
+    if not report_data.predictions:
         return Absent(_TITLE, "no value function predicted a metric call")
     return Figure(
         key="predictions",
         title=_TITLE,
-        caption=_caption(story),
+        caption=_caption(report_data),
         measured="Measured on the search part; each prediction was made before its call.",
-        wide=_draw(story, HALF),
-        narrow=_draw(story, NARROW),
+        wide=_draw(report_data, HALF),
+        narrow=_draw(report_data, NARROW),
         half=True,
     )
 
 
-def _caption(story: Story) -> str:
-    found = story.predictions
+def _caption(report_data: ReportData) -> str:
+    found = report_data.predictions
     within = sum(abs(each.predicted - each.observed) <= _SPREADS * each.spread for each in found) / len(found)
     order = _rank_correlation(found)
     ranks = f" Rank correlation {plain(order, 2)} (1 is the perfect order, 0 is chance)." if order is not None else ""
@@ -65,10 +65,10 @@ def _rank_correlation(found: Sequence[Prediction]) -> float | None:
     return None if math.isnan(spearman) else spearman
 
 
-def _draw(story: Story, width: int) -> Markup:
-    words = Wording(story)
+def _draw(report_data: ReportData, width: int) -> Markup:
+    words = Wording(report_data)
     chart = Chart("predictions", width, width - 30)
-    found = thinned(story.predictions, _MOST_POINTS)
+    found = thinned(report_data.predictions, _MOST_POINTS)
     values = [value for each in found for value in (each.predicted, each.observed)]
     x = Axis.over(values, 56, width - 16, about=5)
     y = Axis.over(values, chart.height - 52, 34, about=5)
@@ -89,4 +89,4 @@ def _draw(story: Story, width: int) -> Markup:
         tip = f"predicted {words.value(each.predicted)} ± {words.value(each.spread)}, observed {words.value(each.observed)}"
         dots.append(tag("circle", class_="dot", cx=x.at(each.observed), cy=y.at(each.predicted), r=3.5, data_tip=tip))
     chart.add(group(dots, class_="c0"))
-    return chart.svg(f"Predicted against observed {words.metric} of {counted(len(story.predictions), 'call')}")
+    return chart.svg(f"Predicted against observed {words.metric} of {counted(len(report_data.predictions), 'call')}")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import NARROW, WIDE, Absent, Choice, Figure, Option, Toggles, when
-from ..story import Histogram, Story
+from ..report_data import Histogram, ReportData
 from ..svg import elided, group, tag, thinned
 from ..ticks import plain
 from ..wording import Wording, percent
@@ -27,11 +27,11 @@ _BELOW = 58
 Series = Mapping[str, Sequence[int]]
 
 
-def scores(story: Story) -> Figure | Absent:
+def scores(report_data: ReportData) -> Figure | Absent:
     """Two histograms one above the other, so that a shift of the scores or of the threshold shows."""
-    if story.histogram is None:
+    if report_data.histogram is None:
         return Absent(_TITLE, "no single score of the model decides")
-    shown, words = _coarser(story.histogram), Wording(story)
+    shown, words = _coarser(report_data.histogram), Wording(report_data)
     has_threshold = shown.threshold_before is not None or shown.threshold_after is not None
     threshold = " The dashed line is where the decision changes." if has_threshold else ""
     options = tuple(

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import NARROW, WIDE, Absent, Choice, Figure, Option, when
-from ..story import Run, Story
+from ..report_data import ReportData, Run
 from ..svg import elided, group, polyline, tag, thinned
 from ..wording import Wording, counted
 
@@ -22,47 +22,51 @@ _MOST_SEEN = 30
 _BAND = 2.0  # standard deviations on each side
 
 
-def trajectories(story: Story) -> Figure | Absent:
+def trajectories(report_data: ReportData) -> Figure | Absent:
     """All runs as thin lines; the one that is picked with its band, its observations and its loss."""
-    if not story.runs:
+    if not report_data.runs:
         return Absent(_TITLE, "no method that follows a loss was part of the search")
-    picked = _picked(story)
+    picked = _picked(report_data)
     chosen = str(picked[0])
-    options = tuple(Option(value=str(at), label=elided(story.runs[at].label, 34) or f"run {at + 1}") for at in picked)
+    options = tuple(
+        Option(value=str(at), label=elided(report_data.runs[at].label, 34) or f"run {at + 1}") for at in picked
+    )
     return Figure(
         key="trajectories",
-        title=_TITLE if _has_loss(story.runs) else "Metric along the trajectory",
-        caption=_caption(story, picked),
+        title=_TITLE if _has_loss(report_data.runs) else "Metric along the trajectory",
+        caption=_caption(report_data, picked),
         measured="The metric is measured on the search part, the loss on training data.",
-        wide=_draw(story, picked, WIDE),
-        narrow=_draw(story, picked, NARROW),
+        wide=_draw(report_data, picked, WIDE),
+        narrow=_draw(report_data, picked, NARROW),
         choices=(Choice(name="run", legend="Run", options=options, chosen=chosen),) if len(picked) > 1 else (),
     )
 
 
-def _caption(story: Story, picked: Sequence[int]) -> str:
-    others = " Thin lines are the other runs." if len(story.runs) > 1 else ""
+def _caption(report_data: ReportData, picked: Sequence[int]) -> str:
+    others = " Thin lines are the other runs." if len(report_data.runs) > 1 else ""
     limits = (
-        f" Of {len(story.runs):,} runs the {len(picked)} with the best observed metric can be picked."
-        if len(picked) < len(story.runs)
+        f" Of {len(report_data.runs):,} runs the {len(picked)} with the best observed metric can be picked."
+        if len(picked) < len(report_data.runs)
         else ""
     )
-    loss = " Where the loss falls and the metric does not follow, the two disagree." if _has_loss(story.runs) else ""
+    loss = (
+        " Where the loss falls and the metric does not follow, the two disagree." if _has_loss(report_data.runs) else ""
+    )
     return (
         "Dots are metric calls. The line fills in the steps between them, and the band is two standard deviations "
         f"wide on each side.{loss}{others}{limits}"
     )
 
 
-def _picked(story: Story) -> list[int]:
+def _picked(report_data: ReportData) -> list[int]:
     """The runs that can be looked at one by one: those with the best observation first, then in their own order."""
 
     def best(at: int) -> float:
-        run = story.runs[at]
+        run = report_data.runs[at]
         values = [value for _, value in run.seen] or list(run.mean)
-        return max(story.better_by(value, 0.0) for value in values)
+        return max(report_data.better_by(value, 0.0) for value in values)
 
-    ranked = sorted(range(len(story.runs)), key=best, reverse=True)[:_MOST_PICKED]
+    ranked = sorted(range(len(report_data.runs)), key=best, reverse=True)[:_MOST_PICKED]
     return [ranked[0], *sorted(ranked[1:])]
 
 
@@ -70,15 +74,15 @@ def _has_loss(runs: Sequence[Run]) -> bool:
     return any(run.losses is not None for run in runs)
 
 
-def _draw(story: Story, picked: Sequence[int], width: int) -> Markup:
-    words, narrow, runs = Wording(story), width == NARROW, story.runs
+def _draw(report_data: ReportData, picked: Sequence[int], width: int) -> Markup:
+    words, narrow, runs = Wording(report_data), width == NARROW, report_data.runs
     loss = _has_loss(runs)
     top, metric_height, loss_height = 34, 190 if narrow else 230, 110 if narrow else 120
     bottom = top + metric_height + (loss_height + 52 if loss else 0)
     chart = Chart("trajectories", width, bottom + 50)
     steps = [step for run in runs for step in (run.steps[0], run.steps[-1])]
     x = Axis.over(steps, 56, width - 16, about=4 if narrow else 8, whole=True, pad=0.0)
-    y = Axis.over(_metric_values(runs, picked), top + metric_height, top, about=5, within=story.bounds)
+    y = Axis.over(_metric_values(runs, picked), top + metric_height, top, about=5, within=report_data.bounds)
     chart.vertical(y, 56, width - 16, words.axis)
     chart.add(chart.clipped(_context(runs, x, y, loss=False), x, y))
     panels = {at: [_focus_metric(chart, runs[at], x, y, words)] for at in picked}

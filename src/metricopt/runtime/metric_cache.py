@@ -1,4 +1,4 @@
-"""Answers that cost something, kept as they come in, so that a run that was stopped does not ask twice."""
+"""MetricCache that cost something, kept as they come in, so that a run that was stopped does not ask twice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import math
 import os
 import time
 import zlib
-from collections import defaultdict, deque
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,12 +16,12 @@ from typing import Any, Self
 from .._errors import CheckpointError
 from .atomic_file import read_whole, sync_folder, write_all, write_failed
 
-#: Answers are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to flush.
+#: MetricCache are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to flush.
 _FLUSH_SECONDS = 0.2
 
 
-class Answers:
-    """A file of answers by question, appended to; what it holds is given back before anything is asked again.
+class MetricCache:
+    """A file of a metric's answers by question, appended to; what it holds is given back before anything is asked again.
 
     A search that depends on its seed and on the answers alone can be stopped at any moment: run again, it asks the
     same questions in the same order, gets the old answers for nothing, and goes on where it was. A question that is
@@ -65,6 +65,15 @@ class Answers:
         if self._handle is not None:
             self._keep(_line(question, answer, self._tick))
         return answer
+
+    def has(self, questions: Sequence[str]) -> list[bool]:
+        """Which of `questions`, asked in this order, have an answer that is kept."""
+        left = Counter({name: len(self._old[name]) for name in set(questions) if name in self._old})
+        found = []
+        for name in questions:
+            found.append(left[name] > 0)
+            left[name] -= 1
+        return found
 
     def tick(self) -> float:
         """When the last answer came in: a clock that moves with the answers alone.
@@ -112,7 +121,7 @@ class Answers:
             raise write_failed(self._path or "", error) from error
 
     def _read(self, path: Path) -> int:
-        """Fill the old answers; returns how many leading bytes of the file are sound."""
+        """Read the old answers; returns how many leading bytes of the file are sound."""
         try:
             content = read_whole(path)
         except FileNotFoundError:

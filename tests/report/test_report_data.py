@@ -1,4 +1,4 @@
-"""A story takes plain finite data and nothing else, and its JSON comes back exactly or not at all."""
+"""A report_data takes plain finite data and nothing else, and its JSON comes back exactly or not at all."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricopt._errors import CheckpointError, ConfigError
-from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
-from report.stories import STORIES, binary, minimal
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, ReportData, Run, Stage
+from report.reports import STORIES, binary, minimal
 
 
 @pytest.mark.parametrize("name", STORIES)
 def test_json_comes_back_exactly(name: str) -> None:
-    story = STORIES[name]()
-    text = story.to_json()
+    report_data = STORIES[name]()
+    text = report_data.to_json()
     assert text.isascii()
     assert "\n" not in text
-    again = Story.from_json(text)
-    assert again == story
+    again = ReportData.from_json(text)
+    assert again == report_data
     assert again.to_json() == text
 
 
 def test_a_story_from_before_there_were_test_rows_is_read() -> None:
     fields = json.loads(binary().to_json())
     assert fields.pop("test") is None
-    assert Story.from_json(json.dumps(fields)) == binary()
+    assert ReportData.from_json(json.dumps(fields)) == binary()
 
 
 def test_lists_and_numpy_numbers_become_plain_values() -> None:
-    story = minimal(
+    report_data = minimal(
         bounds=[0, 1],
         before=np.float32(0.5),
         calls=np.int64(7),
         stages=[Stage("a", "A", np.float64(0.5), 2, 1, False, np.array([0.25, 0.5]))],
         confusion=Confusion(["a", "b"], np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
     )
-    assert (story.bounds, story.before, story.calls) == ((0.0, 1.0), 0.5, 7)
-    assert story.stages[0].observed == (0.25, 0.5)
-    assert story.confusion is not None
-    assert story.confusion.before == ((1, 2), (3, 4))
-    assert {type(story.before), type(story.stages[0].value)} == {float}
-    assert type(story.calls) is type(story.confusion.before[0][0]) is int
+    assert (report_data.bounds, report_data.before, report_data.calls) == ((0.0, 1.0), 0.5, 7)
+    assert report_data.stages[0].observed == (0.25, 0.5)
+    assert report_data.confusion is not None
+    assert report_data.confusion.before == ((1, 2), (3, 4))
+    assert {type(report_data.before), type(report_data.stages[0].value)} == {float}
+    assert type(report_data.calls) is type(report_data.confusion.before[0][0]) is int
 
 
 def test_bounds_that_mean_none_are_kept_in_check() -> None:
-    story = minimal(bounds=(-1.7e308, 1.7e308))
-    assert story.bounds == (-1e100, 1e100)
-    assert Story.from_json(story.to_json()) == story
+    report_data = minimal(bounds=(-1.7e308, 1.7e308))
+    assert report_data.bounds == (-1e100, 1e100)
+    assert ReportData.from_json(report_data.to_json()) == report_data
 
 
 def test_what_the_caller_keeps_does_not_change_the_story() -> None:
     facts = {"seed": "0"}
-    story = minimal(facts=facts)
+    report_data = minimal(facts=facts)
     facts["seed"] = "1"
-    assert story.facts == {"seed": "0"}
+    assert report_data.facts == {"seed": "0"}
 
 
 @pytest.mark.parametrize("higher", [True, False])
 def test_direction_is_settled_in_one_place(higher: bool) -> None:
-    story = minimal(higher_is_better=higher, before=0.5, after=0.75)
-    assert story.gain == (0.25 if higher else -0.25)
-    assert story.best_so_far([0.5, 0.75, 0.25]) == ([0.5, 0.75, 0.75] if higher else [0.5, 0.5, 0.25])
-    assert story.best_so_far([]) == []
+    report_data = minimal(higher_is_better=higher, before=0.5, after=0.75)
+    assert report_data.gain == (0.25 if higher else -0.25)
+    assert report_data.best_so_far([0.5, 0.75, 0.25]) == ([0.5, 0.75, 0.75] if higher else [0.5, 0.5, 0.25])
+    assert report_data.best_so_far([]) == []
 
 
 RUN = {"steps": (0, 1), "losses": (1.0, 0.5), "mean": (0.1, 0.2), "std": (0.0, 0.1), "seen": ((0, 0.1),), "label": "a"}
@@ -142,7 +142,7 @@ def _changed(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a readable story"),
+        ("", "not a readable report_data"),
         ("[]", "it should be an object, got a list"),
         ("{}", "it lacks accepted, after"),
         (_changed(extra=1), "it has the unknown names extra"),
@@ -162,25 +162,25 @@ def _changed(**changes: Any) -> str:
         (_changed(after=math.inf), "it holds Infinity"),
         (binary().to_json().replace('"calls": 646', '"calls": 646, "calls": 646'), "the name 'calls' stands twice"),
         (binary().to_json().replace('"after": 0.6894', '"after": 1e999'), "after must be a finite number"),
-        (binary().to_json()[:-2], "not a readable story"),
+        (binary().to_json()[:-2], "not a readable report_data"),
         ('{"title": ' + "[" * 100_000, "nested too deeply"),
-        ("1" * 5000, "not a readable story"),
-        ("\x00", "not a readable story"),
+        ("1" * 5000, "not a readable report_data"),
+        ("\x00", "not a readable report_data"),
     ],
 )
 def test_a_malformed_text_is_refused_by_name(text: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        Story.from_json(text)
+        ReportData.from_json(text)
 
 
 def test_a_text_of_absurd_size_is_refused_unread() -> None:
-    with pytest.raises(CheckpointError, match="characters are more than any story has"):
-        Story.from_json(" " * (64 * 1024 * 1024 + 1))
+    with pytest.raises(CheckpointError, match="characters are more than any report_data has"):
+        ReportData.from_json(" " * (64 * 1024 * 1024 + 1))
 
 
 def test_bytes_are_not_text() -> None:
     with pytest.raises(CheckpointError, match="should be text, got bytes"):
-        Story.from_json(b"{}")  # type: ignore[arg-type]
+        ReportData.from_json(b"{}")  # type: ignore[arg-type]
 
 
 JSON_VALUES = st.recursive(
@@ -223,16 +223,16 @@ def test_any_damaged_text_is_read_exactly_or_refused(seed: int, edits: int) -> N
 
 def _read_or_refuse(text: str) -> None:
     try:
-        story = Story.from_json(text)
+        report_data = ReportData.from_json(text)
     except CheckpointError as error:
-        assert str(error).startswith("not a readable story: ")
+        assert str(error).startswith("not a readable report_data: ")
         assert len(str(error)) < 2000
     else:
-        assert Story.from_json(story.to_json()) == story
+        assert ReportData.from_json(report_data.to_json()) == report_data
 
 
 def _small() -> str:
-    """A story with everything, short enough that a mutation hits every part."""
+    """A report_data with everything, short enough that a mutation hits every part."""
     histogram = Histogram("score", (0.0, 0.5, 1.0), {"a": (1, 2), "b": (0, 3)}, {"a": (2, 1), "b": (1, 2)}, 0.5, None)
     return minimal(
         facts={"seed": "0"},

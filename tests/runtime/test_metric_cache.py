@@ -1,4 +1,4 @@
-"""Answers: kept as they come, given back in their order, believed only where they are whole."""
+"""MetricCache: kept as they come, given back in their order, believed only where they are whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from metricopt._errors import CheckpointError, MetricOptError, WriteFailed
-from metricopt.runtime import Answers
+from metricopt.runtime import MetricCache
 
 
 class Ticks:
@@ -29,45 +29,45 @@ def _never() -> float:
 
 
 def _filled(path: Path, *pairs: tuple[str, float]) -> Path:
-    with Answers(path) as answers:
+    with MetricCache(path) as cache:
         for question, answer in pairs:
-            answers.of(question, lambda answer=answer: answer)
+            cache.of(question, lambda answer=answer: answer)
     return path
 
 
 def test_what_was_answered_is_not_asked_again(tmp_path: Path) -> None:
     path = _filled(tmp_path / "a", ("one", 0.1), ("two", 1 / 3))
-    with Answers(path) as again:
+    with MetricCache(path) as again:
         assert again.kept == 2
         assert again.of("two", _never) == 1 / 3  # to the last bit, in whatever order
         assert again.of("one", _never) == 0.1
         assert again.of("three", lambda: 3.0) == 3.0
-    assert Answers(path).kept == 3
+    assert MetricCache(path).kept == 3
 
 
 def test_a_question_that_is_asked_twice_has_two_answers_in_their_order(tmp_path: Path) -> None:
     path = _filled(tmp_path / "a", ("noisy", 0.1), ("other", 0.5), ("noisy", 0.2))
-    with Answers(path) as again:
+    with MetricCache(path) as again:
         assert [again.of("noisy", _never), again.of("noisy", _never)] == [0.1, 0.2]
         assert again.of("noisy", lambda: 0.3) == 0.3
-    with Answers(path) as last:
+    with MetricCache(path) as last:
         assert [last.of("noisy", _never) for _ in range(3)] == [0.1, 0.2, 0.3]
 
 
 def test_without_a_file_nothing_is_kept() -> None:
-    with Answers(None) as answers:
-        assert answers.of("one", lambda: 1) == 1.0
-        assert answers.of("one", lambda: 2) == 2.0
-        assert answers.kept == 0
+    with MetricCache(None) as cache:
+        assert cache.of("one", lambda: 1) == 1.0
+        assert cache.of("one", lambda: 2) == 2.0
+        assert cache.kept == 0
 
 
 def test_an_error_is_no_answer(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    with Answers(path) as answers:
+    with MetricCache(path) as cache:
         with pytest.raises(ZeroDivisionError):
-            answers.of("one", lambda: 1 / 0)
+            cache.of("one", lambda: 1 / 0)
         with pytest.raises(ValueError, match="Out of range float"):
-            answers.of("two", lambda: float("nan"))
+            cache.of("two", lambda: float("nan"))
     assert path.read_bytes() == b""
 
 
@@ -76,7 +76,7 @@ def test_a_torn_last_line_is_dropped_and_written_over(tmp_path: Path, left: int)
     path = _filled(tmp_path / "a", ("one", 0.1), ("two", 0.2))
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + second[:left])
-    with Answers(path) as again:
+    with MetricCache(path) as again:
         assert again.kept == 1
         assert again.of("two", lambda: 0.25) == 0.25
     assert [json.loads(line)["answer"] for line in path.read_text().splitlines()] == [0.1, 0.25]
@@ -105,7 +105,7 @@ def test_a_foreign_line_is_refused_by_its_number_and_the_file_left_alone(tmp_pat
     path.write_bytes(first + line + b"\n" + second)
     before = path.read_bytes()
     with pytest.raises(CheckpointError, match="line 2 of .* was changed: .* Remove it and all lines below it"):
-        Answers(path)
+        MetricCache(path)
     assert path.read_bytes() == before
 
 
@@ -113,41 +113,41 @@ def test_a_foreign_line_is_refused_by_its_number_and_the_file_left_alone(tmp_pat
 def test_a_changed_figure_is_noticed(tmp_path: Path, old: bytes, new: bytes) -> None:
     path = tmp_path / "a"
     ticks = Ticks()
-    with Answers(path, clock=ticks) as answers:
-        answers.of("one", lambda: 0.1)
-        answers.of("two", lambda: 0.2)
+    with MetricCache(path, clock=ticks) as cache:
+        cache.of("one", lambda: 0.1)
+        cache.of("two", lambda: 0.2)
     first, second = path.read_bytes().splitlines(keepends=True)
     assert old in second
     path.write_bytes(first + second.replace(old, new, 1))
     with pytest.raises(CheckpointError, match="line 2"):
-        Answers(path)
+        MetricCache(path)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a")
     with pytest.raises(CheckpointError, match="is not a regular file"):
-        Answers(tmp_path / "a")
+        MetricCache(tmp_path / "a")
 
 
 def test_a_link_is_not_followed_to_be_written(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("not yours")
     (tmp_path / "a").symlink_to("mine")
     with pytest.raises(MetricOptError, match="cannot write"):
-        Answers(tmp_path / "a")
+        MetricCache(tmp_path / "a")
     assert (tmp_path / "mine").read_text() == "not yours"
 
 
 def test_the_clock_goes_on_where_the_run_was_stopped(tmp_path: Path) -> None:
     path, ticks = tmp_path / "a", Ticks()
-    with Answers(path, clock=ticks) as answers:
+    with MetricCache(path, clock=ticks) as cache:
         ticks.now += 3.0
-        answers.of("one", lambda: 0.1)
+        cache.of("one", lambda: 0.1)
         ticks.now += 4.0
-        answers.of("two", lambda: 0.2)
-        assert answers.seconds() == 7.0
+        cache.of("two", lambda: 0.2)
+        assert cache.seconds() == 7.0
     ticks.now += 1000.0  # between a stop and the next start
-    with Answers(path, clock=ticks) as again:
+    with MetricCache(path, clock=ticks) as again:
         assert again.seconds() == 0.0
         again.of("one", _never)
         assert again.seconds() == 3.0
@@ -163,12 +163,12 @@ def test_the_clock_goes_on_where_the_run_was_stopped(tmp_path: Path) -> None:
 
 def test_the_clock_never_goes_back_where_old_answers_come_in_later_than_they_did(tmp_path: Path) -> None:
     path, ticks = tmp_path / "a", Ticks()
-    with Answers(path, clock=ticks) as answers:
+    with MetricCache(path, clock=ticks) as cache:
         ticks.now += 1.0
-        answers.of("one", lambda: 0.1)
+        cache.of("one", lambda: 0.1)
         ticks.now += 1.0
-        answers.of("two", lambda: 0.2)
-    with Answers(path, clock=ticks) as again:
+        cache.of("two", lambda: 0.2)
+    with MetricCache(path, clock=ticks) as again:
         ticks.now += 5.0  # a slower machine: coming back to the first question takes longer than it had
         seen = [again.seconds()]
         again.of("one", _never)
@@ -182,7 +182,7 @@ def test_a_write_that_takes_only_a_part_is_finished(tmp_path: Path, monkeypatch:
     real = os.write
     monkeypatch.setattr(os, "write", lambda handle, payload: real(handle, payload[:7]))
     path = _filled(tmp_path / "a", ("one", 0.1))
-    assert Answers(path).kept == 1
+    assert MetricCache(path).kept == 1
 
 
 @pytest.mark.parametrize("call", ["write", "fsync"])
@@ -194,11 +194,11 @@ def test_a_full_disk_stops_the_run_and_leaves_what_was_answered(
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    again = Answers(path)
+    again = MetricCache(path)
     monkeypatch.setattr(os, call, full)
     with pytest.raises(WriteFailed, match="cannot write .*a': No space left on device"):
         again.of("two", lambda: 0.2)
         again.close()
     monkeypatch.undo()
-    kept = Answers(path)
+    kept = MetricCache(path)
     assert kept.of("one", _never) == 0.1

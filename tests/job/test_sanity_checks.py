@@ -13,7 +13,7 @@ from metricopt import learn_value
 from metricopt._errors import ConfigError, DataError
 from metricopt.job.events import closed_on_failure
 from metricopt.metrics import from_function
-from metricopt.problem import Examples
+from metricopt.workload import Examples
 
 
 def _spoilt(pair: tuple[Tensor, Tensor], rows: list[int], value: float = torch.nan) -> tuple[Tensor, Tensor]:

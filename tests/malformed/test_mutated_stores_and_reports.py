@@ -1,4 +1,4 @@
-"""Damaged files of results, summaries of jobs on tables, and stories that nobody told."""
+"""Damaged files of results, summaries of jobs on tables, and reports that nobody told."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) ->
 
 def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any) -> None:
     for seed in range(120):
-        path = fresh("story.json")
+        path = fresh("report_data.json")
         draw = random.Random(seed)
         if seed % 3:
             path.write_bytes(as_json(draw, disturbed(draw, json.loads(path.read_bytes()))))
         else:
             path.write_bytes(damaged(draw, path.read_bytes()))
-        reader.judge(reader.read("story", path), seed)
+        reader.judge(reader.read("report_data", path), seed)
 
 
 def test_a_damaged_summary_is_refused_or_is_the_very_same(reader: Reader, fresh: Any) -> None:

@@ -12,13 +12,13 @@ from torch.utils._pytree import tree_map, tree_map_only
 
 
 @final
-class Each:
+class VmapOrLoop:
     """Maps functions over the first axis of their arguments, and remembers which ones `vmap` cannot map.
 
     Recurrent layers have no rule for it, and code that looks at values (`if`, `.item()`, a boolean mask) none either.
     Those run once for each member: slower, with the same values and gradients.
 
-    >>> each = Each()
+    >>> each = VmapOrLoop()
     >>> above = lambda x: x[x > 1].sum()  # how many numbers are left depends on the values
     >>> each("above", above, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([2., 7.])
@@ -39,7 +39,8 @@ class Each:
             in_dims: 0 for each such argument, None for one that all members share; all 0 if not given.
         """
         dims = (0,) * len(arguments) if in_dims is None else in_dims
-        if key not in self._in_turn:
+        # `vmap` does not see autocast: half-precision tensors would meet weights that were not cast.
+        if key not in self._in_turn and not _autocast():
             try:
                 return torch.func.vmap(run, in_dims=dims, randomness="different")(*arguments)
             except torch.OutOfMemoryError:
@@ -63,6 +64,10 @@ def _in_turn(run: Callable[..., Any], arguments: tuple[Any, ...], dims: tuple[in
 
     count = next(_length(argument) for argument, dim in zip(arguments, dims, strict=True) if dim is not None)
     return tree_map(lambda *parts: torch.stack(parts), *(of(member) for member in range(count)))
+
+
+def _autocast() -> bool:
+    return torch.is_autocast_enabled("cpu") or (torch.cuda.is_available() and torch.is_autocast_enabled("cuda"))
 
 
 def _length(nest: Any) -> int:

@@ -11,7 +11,7 @@ from .._errors import ConfigError
 from . import strict_json
 from .plain_values import MAX_SIZE, MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
 
-#: The most of each thing that a story holds: enough for every run that ends, too few for a page that hangs.
+#: The most of each thing that a report_data holds: enough for every run that ends, too few for a page that hangs.
 MAX_STAGES = 64
 MAX_RUNS = 1_000
 MAX_VALUES = 1_000_000
@@ -30,9 +30,9 @@ __all__ = [
     "OnTestRows",
     "Point",
     "Prediction",
+    "ReportData",
     "Run",
     "Stage",
-    "Story",
 ]
 
 
@@ -41,7 +41,7 @@ class Stage:
     """One part of the search: what it proposed and what it saw.
 
     Args:
-        name: short and unique within the story.
+        name: short and unique within the report_data.
         title: what a reader calls it.
         value: raw metric of its proposal on the search part, None where it made none.
         calls: metric calls that it spent.
@@ -212,7 +212,7 @@ class OnTestRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
+class ReportData:
     """All that a report shows of one run.
 
     Whatever is given is turned into plain tuples, numbers and text, and every number must be finite.
@@ -234,10 +234,10 @@ class Story:
     Raises:
         ConfigError: where a field has a value that cannot be shown; the message names the field.
 
-    >>> story = Story(title="Adult", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68, low=0.01,
+    >>> report_data = ReportData(title="Adult", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68, low=0.01,
     ...     high=0.05, confidence=0.95, accepted=True, reason="The interval excludes zero.", verified=True, calls=200,
     ...     seconds=12.5)
-    >>> round(story.gain, 6), Story.from_json(story.to_json()) == story
+    >>> round(report_data.gain, 6), ReportData.from_json(report_data.to_json()) == report_data
     (0.03, True)
     """
 
@@ -262,7 +262,7 @@ class Story:
     embedding: tuple[Point, ...] = ()
     confusion: Confusion | None = None
     histogram: Histogram | None = None
-    test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older stories
+    test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older reports
 
     def __post_init__(self) -> None:
         put = _Setter(self)
@@ -305,7 +305,7 @@ class Story:
         """The best of all values up to each one.
 
         >>> worse = dict(confidence=0.95, accepted=False, reason="", verified=True, calls=0, seconds=0, low=0, high=0)
-        >>> Story(title="", metric="cost", higher_is_better=False, bounds=(0, 9), before=3, after=3, **worse).best_so_far(
+        >>> ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 9), before=3, after=3, **worse).best_so_far(
         ...     [3, 4, 2])
         [3, 3, 2]
         """
@@ -315,16 +315,16 @@ class Story:
         return best
 
     def to_json(self) -> str:
-        """All of the story as one line of JSON; `from_json` gives back an equal story."""
+        """All of the report_data as one line of JSON; `from_json` gives back an equal report_data."""
         return strict_json.to_json(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Story:
-        """The story that `to_json` wrote.
+    def from_json(cls, text: str) -> ReportData:
+        """The report_data that `to_json` wrote.
 
         Raises: CheckpointError, naming the field, where the text is not exactly that.
         """
-        return strict_json.from_json(text, cls, what="story")
+        return strict_json.from_json(text, cls, what="report_data")
 
 
 class _Setter:

@@ -1,9 +1,10 @@
-"""From what a run left behind to the story that its report tells: plain numbers in units of the metric."""
+"""From what a run left behind to the data of its report: plain numbers in units of the metric."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +14,9 @@ from .._scores import flatten_binary, score_kind, to_labels
 from ..methods import Result, Trace
 from ..metrics import Metric
 from ..problem import Problem
-from ..report import Confusion, Histogram, Point, Prediction, Run, Stage, Story
+from ..report import Confusion, Histogram, Point, Prediction, ReportData, Run, Stage
 from ..value import ValueFunction, interpolate
+from ..workload import Workload
 from .acceptance import Verdict
 from .stages import Candidate
 
@@ -25,14 +27,14 @@ _BINS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Scores of the examples that the acceptance test was made on, before and after the change."""
+    """Outputs for the examples that the acceptance test was made on, before and after the change."""
 
-    before: Tensor
-    after: Tensor
-    targets: Tensor
+    before: Any
+    after: Any
+    targets: Any
 
 
-def tell(
+def build_report(
     problem: Problem,
     verdict: Verdict,
     *,
@@ -46,11 +48,11 @@ def tell(
     scores: Scores | None,
     title: str,
     class_names: Sequence[str] | None,
-) -> Story:
-    """The story of one run; nothing here asks the metric."""
+) -> ReportData:
+    """The data of the report of one run; nothing here asks the metric."""
     metric = problem.metric
     teller = next((one.result for one in reversed(candidates) if one.result.trace is not None), None)
-    return Story(
+    return ReportData(
         title=title,
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
@@ -165,6 +167,8 @@ def _embedding(metric: Metric, result: Result) -> tuple[Point, ...]:
 
 def _kind(scores: Scores) -> str | None:
     targets = scores.targets
+    if not isinstance(targets, Tensor) or not isinstance(scores.before, Tensor):
+        return None
     if targets.is_floating_point() and bool((targets != targets.round()).any()):
         return None
     try:
@@ -220,11 +224,12 @@ def _histogram(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
     )
 
 
-def checked_names(names: Sequence[str] | None, scores: Tensor) -> tuple[str, ...] | None:
-    """`names` as text; ConfigError where there is not one for each class of `scores`."""
+def checked_names(names: Sequence[str] | None, workload: Workload) -> tuple[str, ...] | None:
+    """`names` as text; ConfigError where there is not one for each class of the outputs."""
     if names is None:
         return None
-    classes = scores.shape[1] if scores.dim() == 2 and scores.shape[1] > 1 else 2
+    shape = workload.shape
+    classes = shape[1] if len(shape) == 2 and shape[1] > 1 else 2
     if isinstance(names, str) or len(names) != classes:
         raise ConfigError(f"class_names must name the {classes} classes, got {names!r}")
     return tuple(str(name) for name in names)

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable
 
-from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, Run, Stage, Story
+from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, ReportData, Run, Stage
 
 FACTS = {
     "model": "mlp 123-64-1, 7,937 weights",
@@ -19,7 +19,7 @@ FACTS = {
 }
 
 
-def binary() -> Story:
+def binary() -> ReportData:
     """Accepted, higher is better, two classes, everything there."""
     draw = random.Random(0)
     stages = (
@@ -27,7 +27,7 @@ def binary() -> Story:
         _stage(draw, "surrogate", "Trust-region surrogate", 180, 0.648, 0.682, 14.2, True),
         _stage(draw, "metric_opt", "MetricOpt", 420, 0.648, 0.6987, 38.6, True, chosen=True),
     )
-    return Story(
+    return ReportData(
         title="Adult income, tuned for F1",
         metric="f1",
         higher_is_better=True,
@@ -59,7 +59,7 @@ def binary() -> Story:
     )
 
 
-def seven_classes() -> Story:
+def seven_classes() -> ReportData:
     """Accepted, lower is better, a cost in its own units, long names."""
     draw = random.Random(1)
     labels = (
@@ -79,7 +79,7 @@ def seven_classes() -> Story:
         _stage(draw, "surrogate", "Trust-region surrogate", 400, 23.1, 18.2, 250.0, False),
         _stage(draw, "metric_opt", "MetricOpt", 730, 23.1, 18.05, 640.0, False),
     )
-    return Story(
+    return ReportData(
         title="Forest cover: the cost of a wrong species",
         metric="survey cost per plot",
         higher_is_better=False,
@@ -104,10 +104,10 @@ def seven_classes() -> Story:
     )
 
 
-def rejected() -> Story:
+def rejected() -> ReportData:
     """The original model comes back: the interval of the candidate reaches below zero."""
     draw = random.Random(2)
-    return Story(
+    return ReportData(
         title="Breast cancer, balanced accuracy",
         metric="balanced_accuracy",
         higher_is_better=True,
@@ -141,8 +141,8 @@ def rejected() -> Story:
     )
 
 
-def minimal(**changes: object) -> Story:
-    """Only what every story has."""
+def minimal(**changes: object) -> ReportData:
+    """Only what every report_data has."""
     fields: dict[str, object] = {
         "title": "A small run",
         "metric": "accuracy",
@@ -159,10 +159,10 @@ def minimal(**changes: object) -> Story:
         "calls": 12,
         "seconds": 0.7,
     }
-    return Story(**{**fields, **changes})  # type: ignore[arg-type]
+    return ReportData(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def unverified() -> Story:
+def unverified() -> ReportData:
     """Accepted on trust, one stage, many classes of which the picture merges some."""
     draw = random.Random(3)
     labels = tuple(f"class {at:02d}" for at in range(30))
@@ -181,7 +181,7 @@ def unverified() -> Story:
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}</style>"
 
 
-def hostile() -> Story:
+def hostile() -> ReportData:
     """Text that tries to be markup, in every place that takes text, and characters that XML cannot hold."""
     draw = random.Random(4)
     names = (f"{HOSTILE} a", f"{HOSTILE} b")
@@ -206,7 +206,7 @@ def hostile() -> Story:
     )
 
 
-STORIES: dict[str, Callable[[], Story]] = {
+STORIES: dict[str, Callable[[], ReportData]] = {
     "binary": binary,
     "seven_classes": seven_classes,
     "rejected": rejected,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._errors import DataError
-from ..problem import Examples
+from ..adapters.probe import invoke
+from ..workload import Examples, take
+from ..workload.nests import mapped
 from .same_rows import row_hashes, shared
 
 #: So many examples of train are looked at: they are drawn in mini-batches, and one bad one is met sooner or later.
@@ -21,14 +24,14 @@ _MOST_TRAINED_ON = 0.9
 _LEAST_DIFFERENT = 0.5
 
 
-def check_finite(scores: Tensor, examples: Examples, name: str, *, whole: Callable[[], Examples] | None = None) -> None:
+def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples | None = None) -> None:
     """Raise DataError where a score is NaN or infinite.
 
     Args:
         scores: `(N, ...)`, of the model as it was given.
         examples: `(N, ...)`, that the scores are of.
         name: of the argument that they come from.
-        whole: gives all examples of that argument, if `examples` are a part: the message then counts in these.
+        whole: all examples of that argument, if `examples` are a part: the message then counts in these.
 
     >>> rows = Examples(inputs=torch.tensor([[1.0], [torch.nan]]), targets=torch.zeros(2))
     >>> check_finite(rows.inputs, rows, "val")
@@ -36,15 +39,16 @@ def check_finite(scores: Tensor, examples: Examples, name: str, *, whole: Callab
     ...
     metricopt._errors.DataError: ... of 1 of the 2 examples looked at in val are NaN or infinite, the first one at row 1 ...
     """
+    if not isinstance(scores, Tensor):
+        return
     bad = ~scores.isfinite().reshape(len(scores), -1).all(dim=1)
     if not bool(bad.any()):
         return
-    at = bad.nonzero()[:, 0].to(examples.inputs.device)
-    broken = ~examples.inputs[at].isfinite().reshape(len(at), -1).all(dim=1)
+    at = bad.nonzero()[:, 0].cpu()
+    broken = ~_all_finite(take(examples.inputs, at), len(at))
     first = int(at[0])
     if whole is not None:
-        one = Examples(inputs=examples.inputs[first : first + 1], targets=examples.targets[first : first + 1])
-        found = (row_hashes(whole()) == row_hashes(one)).nonzero()
+        found = (row_hashes(whole) == row_hashes(examples.take(at[:1]))).nonzero()
         first = int(found[0, 0]) if len(found) else first
     if bool(broken.any()):
         why = f"the inputs of {int(broken.sum())} of them hold NaN or infinities; fill them in, or leave these examples out"
@@ -59,7 +63,19 @@ def check_finite(scores: Tensor, examples: Examples, name: str, *, whole: Callab
     )
 
 
-def like_probabilities(model: nn.Module, scores: Sequence[Tensor], inputs: Tensor) -> str | None:
+def _all_finite(inputs: Any, count: int) -> Tensor:
+    """`(count,)`: whether all real numbers of an example are finite."""
+    found = torch.ones(count, dtype=torch.bool)
+
+    def look(tensor: Tensor) -> None:
+        if tensor.is_floating_point():
+            found.logical_and_(tensor.isfinite().reshape(count, -1).all(dim=1).cpu())
+
+    mapped(look, inputs)
+    return found
+
+
+def like_probabilities(model: nn.Module, scores: Sequence[Tensor], inputs: Any) -> str | None:
     """What to say where the scores of a binary model look as if they had passed a sigmoid, else None.
 
     What a linear layer gives without anything behind it are no probabilities.
@@ -89,14 +105,14 @@ def _ends_linear(model: nn.Module, inputs: Tensor) -> bool:
     ]
     try:
         with torch.no_grad():
-            scores = model(inputs).reshape(-1)
+            scores = invoke(model, inputs).reshape(-1)
     finally:
         for handle in handles:
             handle.remove()
     return any(one.numel() == scores.numel() and torch.equal(one.reshape(-1), scores) for one in given)
 
 
-def one_class(targets: Tensor) -> str | None:
+def one_class(targets: Any) -> str | None:
     """What to say where labels of val are all the same, else None.
 
     >>> one_class(torch.tensor([1, 1, 1]))[:31], one_class(torch.tensor([1, 0]))

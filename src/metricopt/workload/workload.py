@@ -1,0 +1,406 @@
+"""What every workload can do: predict at many phis, and give losses with their gradients."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from .._checks import at_least, one_of
+from .._errors import ConfigError
+from .._phi import PhiSpec
+from .._random import generator as named_generator
+from .._types import SAMPLERS, LossFunction, Sampler
+from .._vmap_or_loop import VmapOrLoop
+from ..adapters import AdaptedModel
+from . import nests
+from .activations import bytes_per_row
+from .kinds import OutputKind, labels_of, output_kind
+from .phi_scale import default_phi_scale
+from .resampling import by_class
+from .training_loss import TrainingLoss
+
+#: Scores are computed in blocks of about this many (phi, example) pairs: a block then stays in the cache.
+BLOCK = 4096
+#: So many phis go through the model together.
+POPULATION = 8
+#: The sensitivity of models with more outputs than this is estimated in as many random directions.
+_MOST_DIRECTIONS = 64
+#: A mini-batch of at most this many numbers is small: rows of a table, not images.
+_SMALL_BATCH = 1 << 18
+
+
+class Workload(ABC):
+    """An adapted model, what it is trained on, and the examples that a metric is asked about. It knows no metric.
+
+    Whoever searches asks it for outputs, losses and gradients at populations of phi; all of that is free.
+    The model is set to eval mode and left there.
+
+    Args:
+        adapted: the model with its adapters, see `metricopt.attach`.
+        loss: `(outputs, targets) -> scalar`, mean over examples, or a `TrainingLoss`. It is fast where
+            `torch.func.vmap` can map it: tensor operations only, no `if` on values; otherwise it runs phi by phi.
+        sampler: mini-batches drawn "plain" (uniformly) or class-"balanced" (each class equally often).
+        batch_size: examples in a mini-batch.
+        outputs: what the outputs are, see `OUTPUT_KINDS`; None where that is beyond doubt.
+        phi_scale: `(d,)`, how far each coordinate of phi is explored; default: `default_phi_scale`.
+        memory: bytes that activations of one backward pass may take, and again features that are kept.
+        autocast: a dtype to compute in, for example `torch.bfloat16`; None for the model's own.
+    """
+
+    def __init__(
+        self,
+        adapted: AdaptedModel,
+        *,
+        loss: LossFunction | TrainingLoss,
+        sampler: Sampler = "plain",
+        batch_size: int = 512,
+        outputs: str | None = None,
+        phi_scale: Tensor | None = None,
+        memory: int = 1 << 30,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        one_of("sampler", sampler, SAMPLERS)
+        if not callable(loss):
+            raise ConfigError(f"loss must be a function (scores, targets) -> scalar, got {loss!r}; try get_loss(name)")
+        self.adapted = adapted.eval()
+        self.loss = loss
+        self.sampler = sampler
+        self.batch_size = at_least("batch_size", batch_size, 1)
+        self.memory = at_least("memory", memory, 1)
+        self.autocast = autocast
+        self._declared = outputs
+        self._each = VmapOrLoop()
+        #: What is computed once; workloads that differ in their loss alone share it.
+        self._once: dict[str, Any] = {}
+        if phi_scale is not None:
+            self.spec.check(phi_scale)
+            if not bool((phi_scale.isfinite() & (phi_scale > 0)).all()):
+                raise ConfigError(
+                    "every coordinate of phi_scale must be positive and finite; phi / phi_scale is searched"
+                )
+            self._once["phi_scale"] = phi_scale
+
+    # --- what a kind of storage supplies ----------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def targets(self) -> Any:
+        """Targets of the search split, on the CPU."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> Tensor | None:
+        """`(N,)`: which rows of the search split belong together; None where each stands alone."""
+
+    @property
+    @abstractmethod
+    def train_size(self) -> int:
+        """How many examples mini-batches are drawn from."""
+
+    @property
+    @abstractmethod
+    def train_targets(self) -> Any:
+        """Targets of the training examples, all of them."""
+
+    @abstractmethod
+    def blocks(self, of: Any = None) -> Iterator[Any]:
+        """Features of the search split, or of other examples, in blocks and in order."""
+
+    @abstractmethod
+    def drawn(self, indices: Tensor) -> tuple[Any, Any]:
+        """Inputs and targets of the training rows `indices` `(m,)`, on the device of the model."""
+
+    def features(self, indices: Tensor) -> tuple[Any, Any]:
+        """Features in front of phi and targets of the training rows `indices` `(m,)`."""
+        inputs, targets = self.drawn(indices)
+        return self.head(inputs), targets
+
+    # --- what all share ---------------------------------------------------------------------------
+
+    @property
+    def spec(self) -> PhiSpec:
+        return self.adapted.spec
+
+    @property
+    def dim(self) -> int:
+        return self.spec.dim
+
+    @property
+    def start(self) -> Tensor:
+        """phi = 0, the model as it was trained, `(d,)`; float32 whatever the model's dtype is."""
+        return torch.zeros(self.dim)
+
+    @property
+    def is_small(self) -> bool:
+        """True where a mini-batch is so little work that more than one thread of torch only gets in its own way."""
+        return self.batch_size * nests.numel(self._one_input) <= _SMALL_BATCH
+
+    @property
+    def kind(self) -> OutputKind:
+        """What the outputs are."""
+        found: OutputKind = self._once_only("kind", self._find_kind)
+        return found
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the outputs for two examples; empty where they are no tensor."""
+        found: tuple[int, ...] = self._once_only("shape", self._find_shape)
+        return found
+
+    def with_loss(self, loss: LossFunction | TrainingLoss | None) -> Self:
+        """The same workload with another loss; all that does not depend on it is shared."""
+        twin = copy.copy(self)
+        if loss is not None and loss is not self.loss:
+            twin.loss, twin._each = loss, VmapOrLoop()
+        return twin
+
+    def head(self, inputs: Any) -> Any:
+        """Features: all that lies in front of phi, without a gradient, in blocks of bounded memory."""
+        if not self.adapted.splits:
+            return inputs
+        count = nests.rows_of(inputs)
+        with torch.no_grad(), self.precision():
+            size = self.rows_at_once()
+            parts = [self.adapted.head(nests.sliced(inputs, i, i + size)) for i in range(0, count, size)]
+            return nests.concatenated(parts)
+
+    def predict(self, phis: Tensor, of: Any = None) -> Any:
+        """Outputs at every phi, on the search split or on other examples: `(n, d)` to `(n, N, ...)`. No metric call.
+
+        Outputs that are no tensors, such as detections, come as a list with one entry for each phi.
+        """
+        self.spec.check(phis)
+        phis = phis.to(self.adapted.phi)
+        found: list[Any] = []
+        with torch.no_grad(), self.precision():
+            for features in self.blocks(of):
+                rows = max(BLOCK // max(min(len(phis), POPULATION), 1), 1)
+                size = min(rows, self.rows_at_once())
+                for start in range(0, nests.rows_of(features), size):
+                    part = nests.sliced(features, start, start + size)
+                    found.append(self._population(list(phis.split(POPULATION)), part))
+        if isinstance(found[0], list):
+            return [nests.concatenated([part[i] for part in found]) for i in range(len(phis))]
+        return nests.concatenated(found, dim=1)
+
+    def _population(self, chunks: list[Tensor], features: Any) -> Any:
+        if self.kind_is_tensor:
+            return nests.concatenated([self.adapted.outputs(chunk, features) for chunk in chunks])
+        return [nests.on(self.adapted.tail(phi, features), "cpu") for chunk in chunks for phi in chunk]
+
+    def draws(self, seed: int, steps: int) -> Tensor:
+        """Mini-batch indices `(steps, batch_size)` into the training examples; they depend on `seed` alone."""
+        generator = named_generator(seed, "batches")
+        shape = (at_least("steps", steps, 0), self.batch_size)
+        if self.sampler == "plain":
+            return torch.randint(self.train_size, shape, generator=generator)
+        order, counts, offsets = self._once_only("classes", self._classes)
+        # Class after class, going on in the next batch where this one ends: small batches reach every class in turn.
+        classes = torch.arange(shape[0] * shape[1]).reshape(shape) % len(counts)
+        picks = (torch.rand(shape, generator=generator) * counts[classes]).long()
+        drawn: Tensor = order[offsets[classes] + picks]
+        return drawn
+
+    def loss_and_grad(self, phis: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and its gradient at every phi on its own mini-batch.
+
+        Each phi touches only its own examples, so one backward pass over the sum of the losses gives all gradients.
+        So many phis go backward together as `memory` allows; where one alone needs more, its rows go in blocks.
+
+        Args:
+            phis: `(n, d)`.
+            indices: `(n, B)` into the training examples.
+
+        Returns:
+            losses `(n,)` and gradients `(n, d)`.
+        """
+        point = phis.detach().requires_grad_(True)
+        if isinstance(self.loss, TrainingLoss):
+            parts = [self._training_loss(one, index) for one, index in zip(point, indices, strict=True)]
+        else:
+            size = max(self.memory // max(self._bytes_per_row() * indices.shape[1], 1), 0)
+            step = self._together if size else self._row_blocks
+            blocks = range(0, len(point), max(size, 1))
+            parts = [step(point[i : i + max(size, 1)], indices[i : i + max(size, 1)]) for i in blocks]
+        losses, grads = zip(*parts, strict=True)
+        return torch.cat(losses), torch.cat(grads)
+
+    @property
+    def sensitivity(self) -> Tensor:
+        """How phi moves the outputs: the diagonal of C = mean over examples of J^T J at phi = 0, `(d,)`.
+
+        J is the Jacobian of an example's outputs: a step along coordinate i changes them by sqrt(C_ii), root mean
+        square over examples and summed over outputs. Computed on up to 2,048 training examples where a batch is small
+        work; else estimated on 256 in random directions. Free.
+        """
+        found: Tensor = self._once_only("sensitivity", self._sensitivity)
+        return found
+
+    @property
+    def phi_scale(self) -> Tensor:
+        """How far each coordinate of phi is explored, `(d,)`: phi = phi_scale * z with z of order one."""
+        found: Tensor = self._once_only("phi_scale", lambda: default_phi_scale(self.spec, self.sensitivity))
+        return found
+
+    def prepare(self) -> None:
+        """Compute now what is computed once: features, scale. Budgets of seconds then begin without it."""
+        self.kind, self.phi_scale  # noqa: B018 - both are kept
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Autocast where it was asked for."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.adapted.phi.device.type, dtype=self.autocast)
+
+    def rows_at_once(self) -> int:
+        """How many rows go forward together within a quarter of `memory`."""
+        return min(BLOCK, max(1, self.memory // max(4 * self._bytes_per_row(), 1)))
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _one_input(self) -> Any:
+        """One training input, as the model takes it."""
+
+    @property
+    def kind_is_tensor(self) -> bool:
+        """Whether outputs can be stacked."""
+        found: bool = self._once_only("is tensor", lambda: _stacks(self._first_outputs()))
+        return found
+
+    def _once_only(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._once:
+            self._once[name] = make()
+        return self._once[name]
+
+    def _first_outputs(self) -> Any:
+        features = nests.sliced(next(iter(self.blocks())), 0, 2)
+        with torch.no_grad(), self.precision():
+            return self.adapted.tail(self.start.to(self.adapted.phi), features)
+
+    def _find_shape(self) -> tuple[int, ...]:
+        outputs = self._first_outputs()
+        return tuple(outputs.shape) if isinstance(outputs, Tensor) else ()
+
+    def _find_kind(self) -> OutputKind:
+        outputs = self._first_outputs()
+        count = nests.rows_of(outputs) if not isinstance(outputs, dict) else 2
+        targets = self.targets
+        few = nests.sliced(targets, 0, count)
+        labels = torch.cat([labels_of(t).reshape(-1).double() for t in (targets, self.train_targets)])
+        return output_kind(outputs, few, declared=self._declared, labels=labels if labels.numel() else None)
+
+    def _bytes_per_row(self) -> int:
+        def measure() -> int:
+            return bytes_per_row(self.adapted, self._one_input)
+
+        found: int = self._once_only("bytes", measure)
+        return found
+
+    def _together(self, point: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        features, targets = self.features(indices.reshape(-1))
+        shape = indices.shape
+        features, targets = (
+            nests.mapped(lambda t: t.reshape(*shape, *t.shape[1:]), one) for one in (features, targets)
+        )
+        with self.precision():
+            outputs = self.adapted.outputs_each(point.to(self.adapted.phi), features)
+            losses = self._each("loss", self.loss, outputs, targets)
+        (grad,) = torch.autograd.grad(losses.sum(), point)
+        return losses.detach(), grad
+
+    def _row_blocks(self, point: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one phi whose batch does not fit: outputs first, then the gradient block by block of rows."""
+        assert not isinstance(self.loss, TrainingLoss)
+        features, targets = self.features(indices[0])
+        size, count = max(self.memory // max(self._bytes_per_row(), 1), 1), indices.shape[1]
+        parts = [nests.sliced(features, i, i + size) for i in range(0, count, size)]
+        with torch.no_grad(), self.precision():
+            outputs = nests.concatenated([self.adapted.tail(point[0].to(self.adapted.phi), part) for part in parts])
+        if not isinstance(outputs, Tensor):  # a nest of several: all at once, whatever it takes
+            return self._together(point, indices)
+        outputs = outputs.requires_grad_(True)
+        with self.precision():
+            loss = self.loss(outputs, targets)
+        (wanted,) = torch.autograd.grad(loss, outputs)
+        total = torch.zeros_like(point)
+        for part, slope in zip(parts, wanted.split(size), strict=True):
+            with self.precision():
+                again = self.adapted.tail(point[0].to(self.adapted.phi), part)
+            total += torch.autograd.grad(again, point, slope)[0]
+        return loss.detach()[None], total
+
+    def _training_loss(self, phi: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.loss, TrainingLoss)
+        inputs, targets = self.drawn(indices)
+        with self.adapted.at(phi.to(self.adapted.phi)) as model, self.precision():
+            loss = self.loss(model, inputs, targets)
+        (grad,) = torch.autograd.grad(loss, phi)
+        return loss.detach()[None].to(grad), grad[None]
+
+    def _classes(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Training indices ordered by class, the number of each class, and where each begins."""
+        targets = self.train_targets
+        if not isinstance(targets, Tensor) or (targets.dim() > 1 and targets.shape[-1] > 1):
+            raise ConfigError(
+                'sampler="balanced" needs one class per example; use sampler="plain" for multilabel targets'
+            )
+        return by_class(targets.reshape(-1))
+
+    def _sensitivity(self) -> Tensor:
+        if not self.kind_is_tensor or isinstance(self.loss, TrainingLoss) and self.kind == "other":
+            return torch.ones(self.dim)
+        count = min(self.train_size, 2048 if self.is_small else 256)
+        chosen = torch.randperm(self.train_size, generator=named_generator(0, "sensitivity"))[:count]
+        return self._exact_sensitivity(chosen) if self.is_small else self._estimated_sensitivity(chosen)
+
+    def _exact_sensitivity(self, chosen: Tensor) -> Tensor:
+        """Row by row, each with a phi of its own; in blocks, so that d may be large."""
+        total = torch.zeros(self.dim)
+        for block in chosen.split(max(1, min(len(chosen), (1 << 24) // self.dim))):
+            features, _ = self.features(block)
+            point = torch.zeros(len(block), self.dim, requires_grad=True)
+            each = nests.mapped(lambda t: t[:, None], features)
+            outputs = self.adapted.outputs_each(point.to(self.adapted.phi), each).reshape(len(block), -1)
+            directions, weight = torch.eye(outputs.shape[1]), 1.0
+            if len(directions) > _MOST_DIRECTIONS:  # random signs v: the mean of (J^T v)^2 is the diagonal of J^T J
+                signs = torch.randint(2, (_MOST_DIRECTIONS, outputs.shape[1]), generator=named_generator(0, "signs"))
+                directions, weight = 2.0 * signs - 1, 1 / _MOST_DIRECTIONS
+            for direction in directions.to(outputs):
+                (rows,) = torch.autograd.grad((outputs @ direction).sum(), point, retain_graph=True)
+                total += weight * rows.square().sum(dim=0) / len(chosen)
+        return total
+
+    def _estimated_sensitivity(self, chosen: Tensor) -> Tensor:
+        """All rows at one phi, with a random sign for each output of each row: what is mixed cancels on average."""
+        generator = named_generator(0, "signs")
+        total = torch.zeros(self.dim)
+        size = max(1, self.memory // max(2 * self._bytes_per_row(), 1))
+        for block in chosen.split(size):
+            features, _ = self.features(block)
+            point = torch.zeros(self.dim, requires_grad=True)
+            outputs = self.adapted.tail(point.to(self.adapted.phi), features).float()
+            for _ in range(_MOST_DIRECTIONS // 2):
+                signs = 2.0 * torch.randint(2, outputs.shape, generator=generator).to(outputs) - 1
+                (slope,) = torch.autograd.grad((outputs * signs).sum(), point, retain_graph=True)
+                total += slope.square() / (_MOST_DIRECTIONS // 2) / len(chosen)
+        for slot in self.spec.slots:
+            if slot.role == "shift":  # shifts move their own score alike: the mean over classes is a better estimate
+                total[self.spec.slice_of(slot.name)] = total[self.spec.slice_of(slot.name)].mean()
+        return total
+
+
+def _stacks(outputs: Any) -> bool:
+    """Whether outputs at several phis are one nest of tensors: not lists of records, whose lengths differ."""
+    if isinstance(outputs, Tensor):
+        return True
+    if isinstance(outputs, dict):
+        return all(_stacks(part) for part in outputs.values())
+    return isinstance(outputs, tuple) and all(_stacks(part) for part in outputs)
