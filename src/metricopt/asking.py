@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
 
+import cloudpickle
 from torch import nn
 
 from ._digest import digest, digest_of_model
@@ -116,12 +116,12 @@ def rate(metric: Metric, question: Question) -> float:
 def check_travels(metric: Metric, executor: str) -> None:
     """Raise ConfigError where `metric` cannot be sent to another process."""
     try:
-        pickle.dumps(metric)
+        cloudpickle.dumps(metric)
     except Exception as error:
         raise ConfigError(
             f"metric {metric.name!r} cannot be sent to the workers of executor={executor!r} ({type(error).__name__}: "
-            f'{error}); define its function at the top of a module, or use executor="threads" for a metric that waits '
-            "for something outside Python"
+            f'{error}); let it hold no open files, locks or connections, or use executor="threads" for a metric that '
+            "waits for something outside Python"
         ) from error
 
 

@@ -32,7 +32,7 @@ class Step:
     """One step: `name = run(*args, **kwargs)`.
 
     For "adapt" `run` is a `Group`, the first argument is the output of its module, the others are that module's own.
-    `late` steps are never computed in front of phi: what they give is small, or no batch of rows.
+    What `late` steps give is never kept: it is small, or no batch of rows. `rows_only` steps ask for the number of rows.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Step:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     late: bool = False
+    rows_only: bool = False
 
     @property
     def reads(self) -> set[str]:
@@ -113,16 +114,50 @@ def split(steps: Sequence[Step], output: Any, groups: Mapping[nn.Module, Group],
     apart = [part for step in steps for part in (_apart(step, groups) if own_hooks else [step])]
     dependent: set[str] = set()
     for step in apart:
-        if step.late or enters(step, groups) or step.reads & dependent:
+        if enters(step, groups) or step.reads & dependent:
             dependent.add(step.name)
-    prefix = [step for step in apart if step.name not in dependent]
-    rest = [step for step in apart if step.name in dependent]
-    needed = [name for step in rest for name in refs((step.args, step.kwargs))] + list(refs(output))
-    crossing = tuple(dict.fromkeys(name for name in needed if name not in dependent))
-    used = _needed(prefix, crossing)
-    return Program(
-        prefix=tuple(s for s in prefix if s.name in used), rest=tuple(rest), crossing=crossing, output=output
+    free = {step.name: step for step in apart if step.name not in dependent}
+    late, crossing = _over_the_cut(
+        [s.reads for s in apart if s.name in dependent] + [set(refs(output))], free, dependent
     )
+    rest = [_of_rows(step, crossing) for step in apart if step.name in dependent or step.name in late]
+    used = _needed(list(free.values()), crossing)
+    return Program(
+        prefix=tuple(step for step in free.values() if step.name in used),
+        rest=tuple(rest),
+        crossing=crossing,
+        output=output,
+    )
+
+
+def _over_the_cut(
+    wanted: Sequence[set[str]], free: Mapping[str, Step], dependent: set[str]
+) -> tuple[set[str], tuple[str, ...]]:
+    """What the rest reads from in front of phi: late steps, which it runs itself, and values that are kept."""
+    late: set[str] = set()
+    kept: dict[str, bool] = {}  # whether only the number of rows is asked of it
+    queue = [(name, False) for names in wanted for name in sorted(names)]
+    while queue:
+        name, rows_only = queue.pop(0)
+        if name in dependent:
+            continue
+        step = free.get(name)
+        if step is not None and step.late:
+            if name not in late:
+                late.add(name)
+                queue += [(read, step.rows_only) for read in sorted(step.reads)]
+        else:
+            kept[name] = kept.get(name, True) and rows_only
+    # Any batch has the number of rows: a value that is kept anyway will do.
+    whole = [name for name, rows_only in kept.items() if not rows_only]
+    return late, tuple(whole or kept)
+
+
+def _of_rows(step: Step, crossing: Sequence[str]) -> Step:
+    """A step that asks for the number of rows asks a value that is there."""
+    if not step.rows_only or not crossing or step.reads & set(crossing):
+        return step
+    return replace(step, args=(Ref(crossing[0]), *step.args[1:]))
 
 
 def enters(step: Step, groups: Mapping[nn.Module, Group]) -> bool:

@@ -46,7 +46,8 @@ def traced(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
             batch = all(v.dim() > 0 and len(v) == n for v, n in zip(values, counts, strict=True))
             fitting.append(step if batch else replace(step, late=True))
         elif _asks_for_shape(step, fitting):
-            fitting.append(replace(step, kind="shape", late=True))
+            rows_only = _asks_for_rows(step, steps)
+            fitting.append(replace(step, kind="shape", late=True, rows_only=rows_only))
         elif _is_nest(values[0]):
             fitting.append(step)
         else:
@@ -189,6 +190,15 @@ def _asks_for_shape(step: Step, before: list[Step]) -> bool:
         return True
     shapes = {one.name for one in before if one.kind == "shape"}
     return step.run in _ARITHMETIC and set(refs((step.args, step.kwargs))) <= shapes
+
+
+def _asks_for_rows(step: Step, steps: list[Step]) -> bool:
+    """Whether a shape is asked for its first entry alone: the number of rows."""
+    if isinstance(step.run, _method):
+        return step.run.name == "size" and step.args[1:] == (0,)
+    users = [user for user in steps if step.name in user.reads]
+    first = all(user.run is operator.getitem and user.args[1:] == (0,) for user in users)
+    return step.run is getattr and step.args[1:] == ("shape",) and first
 
 
 def _is_nest(value: Any) -> bool:

@@ -18,7 +18,7 @@ from ..losses import get_loss
 from ..metrics import Metric
 from ..runtime import shown
 from ..workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
-from ..workload.kinds import check_labels, is_minus_one
+from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind
 from ..workload.nests import mapped, on, rows_of, sliced
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_outputs
@@ -104,17 +104,17 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     outputs = first_outputs(twin, sliced(ready_search.inputs, 0, 64))
     _check_targets(examples, whole, outputs, settings)
     check_loss(loss, twin, ready_train)
+    kind = _kind(outputs, search, examples, settings, metric)
     workload = TensorWorkload(
-        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(ready_search.inputs, 0, 8)),
+        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(ready_search.inputs, 0, 8), kind=kind),
         loss=loss,
         train=ready_train,
         val=ready_search,
         sampler=settings.sampler,
         batch_size=min(settings.batch_size, len(examples)),
-        outputs=settings.outputs,
+        outputs=kind,
         memory=settings.memory,
     )
-    _check_kind(workload, outputs, search, metric)
     return Prepared(workload=workload, holdout=holdout, own_holdout=own, train=examples, val=whole, search=search)
 
 
@@ -217,16 +217,19 @@ def _check_targets(train: Examples, val: Examples, outputs: Any, settings: Setti
             )
 
 
-def _check_kind(workload: Workload, outputs: Any, search: Examples, metric: Metric) -> None:
-    kind = workload.kind
-    if isinstance(search.targets, Tensor) and isinstance(outputs, Tensor):
-        check_labels(kind, search.targets, outputs, "val")
-        if isinstance(workload.train_targets, Tensor) and len(workload.train_targets):
-            check_labels(kind, workload.train_targets, outputs, "train")
+def _kind(outputs: Any, search: Examples, train: Examples, settings: Settings, metric: Metric) -> OutputKind:
+    """What the outputs are; labels and metric must go with that."""
+    both = [labels_of(part.targets).reshape(-1).double() for part in (search, train)]
+    few = sliced(search.targets, 0, rows_of(outputs))
+    kind = output_kind(outputs, few, declared=settings.outputs, labels=torch.cat(both) if len(both[0]) else None)
+    for name, part in (("val", search), ("train", train)):
+        if isinstance(part.targets, Tensor) and isinstance(outputs, Tensor):
+            check_labels(kind, part.targets, outputs, name)
     if kind in ("boxes", "other", "positions") and metric.reads in ("labels", "probabilities"):
         raise ConfigError(
             f"metric {metric.name!r} reads {metric.reads}, but the outputs are {kind}; use one that reads scores"
         )
+    return kind
 
 
 # --- streams --------------------------------------------------------------------------------------
@@ -260,18 +263,19 @@ def _streamed(
         return DataLoader(data, batch_size=batch, collate_fn=collate)
 
     device = resolved_device(settings.device, twin)
-    first = next(iter(loader(search)))
-    probe = inputs_like(twin, first[0], device)
-    first_outputs(twin, sliced(probe, 0, 64))
+    inputs, targets = next(iter(loader(search)))
+    probe = sliced(inputs_like(twin, inputs, device), 0, 64)
+    outputs = first_outputs(twin, probe)
+    kind = output_kind(outputs, sliced(targets, 0, rows_of(outputs)), declared=settings.outputs)
     workload = StreamedWorkload(
-        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(probe, 0, 8)),
+        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(probe, 0, 8), kind=kind),
         loss=loss,
         train=train,
         val=loader(search),
         groups=groups,
         sampler=settings.sampler,
         batch_size=settings.batch_size,
-        outputs=settings.outputs,
+        outputs=kind,
         memory=settings.memory,
     )
     held = loader(holdout) if isinstance(holdout, Dataset) else holdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -15,6 +16,8 @@ from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
+
+import cloudpickle
 
 from .._checks import at_least, one_of
 from .._errors import JobFailed
@@ -139,8 +142,8 @@ class ThreadExecutor(Executor):
 class ProcessExecutor(Executor):
     """Runs jobs in `workers` fresh processes (spawn), each with `threads` torch threads.
 
-    Jobs, their arguments and their values travel between the processes, so a job is a function that can
-    be imported by name. A worker that dies (killed, out of memory) makes its own job a JobFailed that
+    Jobs, their arguments and their values travel between the processes by `cloudpickle`: functions of modules by name,
+    those of a notebook or inside others by value. A worker that dies (killed, out of memory) makes its own job a JobFailed that
     names the exit code; a new worker takes its place and the other jobs do not notice.
     """
 
@@ -222,7 +225,7 @@ class _Worker:
     def call(self, job: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
         """Whether the job went well, and its value or its traceback."""
         try:
-            self._pipe.send((job, args, kwargs))
+            self._pipe.send_bytes(cloudpickle.dumps((job, args, kwargs)))
         except OSError:
             raise _WorkerDied(self._exit_code()) from None
         except Exception:  # noqa: BLE001 - whatever cannot travel raises errors of its own
@@ -232,7 +235,7 @@ class _Worker:
             # An answer may lie in the pipe of a process that is already gone.
             if not self._pipe.poll():
                 raise EOFError
-            ok, answer = self._pipe.recv()
+            ok, answer = pickle.loads(self._pipe.recv_bytes())
         except (EOFError, OSError):
             raise _WorkerDied(self._exit_code()) from None
         except Exception:  # noqa: BLE001 - a value may fail to be put together again in any way
@@ -295,11 +298,13 @@ def _serve(pipe: Connection, threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
     while True:
         try:
-            job, args, kwargs = pipe.recv()
+            job, args, kwargs = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
         except Exception:  # noqa: BLE001 - a job that cannot be imported here
-            pipe.send((False, f"it cannot be read in the worker process:\n{traceback.format_exc()}"))
+            pipe.send_bytes(
+                pickle.dumps((False, f"it cannot be read in the worker process:\n{traceback.format_exc()}"))
+            )
             continue
         _answer(pipe, job, args, kwargs)
 
@@ -310,11 +315,11 @@ def _answer(pipe: Connection, job: Callable[..., Any], args: tuple[Any, ...], kw
     except Exception:  # noqa: BLE001 - a job may raise anything, and its traceback is the answer
         answer = (False, traceback.format_exc())
     try:
-        pipe.send(answer)
+        pipe.send_bytes(cloudpickle.dumps(answer))
     except OSError:
         return  # the parent is gone
     except Exception:  # noqa: BLE001 - whatever cannot travel raises errors of its own
-        pipe.send((False, f"its value cannot be sent back:\n{traceback.format_exc()}"))
+        pipe.send_bytes(pickle.dumps((False, f"its value cannot be sent back:\n{traceback.format_exc()}")))
 
 
 def _run_here(job: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -47,15 +47,28 @@ def take(nest: Any, index: Tensor) -> Any:
     >>> take(["a", "b", "c"], torch.tensor([2, 0]))
     ['c', 'a']
     """
-    if isinstance(nest, list):
-        return [nest[i] for i in index.tolist()]
     # `index_select` copies whole rows: several times faster than `tensor[index]`.
-    return mapped(lambda tensor: tensor.index_select(0, index.to(tensor.device)), nest)
+    return _rowwise(
+        nest,
+        lambda tensor: tensor.index_select(0, index.to(tensor.device)),
+        lambda records: [records[i] for i in index.tolist()],
+    )
 
 
 def sliced(nest: Any, start: int, stop: int) -> Any:
     """The rows from `start` to `stop`, without a copy."""
-    return nest[start:stop] if isinstance(nest, list) else mapped(lambda tensor: tensor[start:stop], nest)
+    return _rowwise(nest, lambda tensor: tensor[start:stop], lambda records: records[start:stop])
+
+
+def _rowwise(nest: Any, of_tensor: Callable[[Tensor], Any], of_records: Callable[[list[Any]], Any]) -> Any:
+    if isinstance(nest, list):
+        return of_records(nest)
+    if isinstance(nest, Mapping):
+        return {name: _rowwise(part, of_tensor, of_records) for name, part in nest.items()}
+    if isinstance(nest, tuple):
+        parts = [_rowwise(part, of_tensor, of_records) for part in nest]
+        return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)
+    return mapped(of_tensor, nest)
 
 
 def concatenated(parts: Sequence[Any], dim: int = 0) -> Any:

@@ -1,0 +1,166 @@
+"""Which adapters a family of architectures should get by default: test figures on MNIST with a long tail.
+
+The training digits thin out from 600 zeros to 12 nines (50 : 1); validation and test are balanced. Every choice gets the
+same `optimize(budget=300)`, without a holdout, and is judged on 5,000 test images that it never saw.
+
+    METRICOPT_DATA=/path/to/data python studies/default_adapters.py [--seeds 0,1,2,3,4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import metricopt
+from metricopt._random import generator
+from metricopt.adapters import ConditionalNorm, Film, InputBias, LoRA, OutputShift, Projected
+from metricopt.runtime import describe_environment
+
+RESULTS = Path(__file__).parent / "results"
+LEFT = 14
+
+
+def mnist() -> tuple[Tensor, Tensor]:
+    """The 60,000 training images `(N, 28, 28)` in [-1, 1] and their labels."""
+    folder = Path(os.environ["METRICOPT_DATA"]) / "mnist" / "MNIST" / "raw"
+    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(), np.uint8, offset=8)
+    return torch.tensor(images).float() / 127.5 - 1, torch.tensor(labels).long()
+
+
+class Conv(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (1, 16, 32, 64)
+        stages = [
+            nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+            for a, b in itertools.pairwise(widths)
+        ]
+        self.stages, self.last = nn.ModuleList(stages), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, None]
+        for stage in self.stages:
+            x = stage(x)
+        return self.last(x.mean(dim=(2, 3)))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.hidden, self.last = nn.GRU(28, 64, batch_first=True), nn.Linear(64, 32), nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.hidden(self.rows(x)[0][:, -1])))
+
+
+class Transformer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(28, 48)
+        self.place = nn.Parameter(0.1 * torch.randn(28, 48))
+        layer = nn.TransformerEncoderLayer(48, 4, dim_feedforward=96, batch_first=True, dropout=0.0)
+        self.body = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+        self.last = nn.Linear(48, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.body(self.embed(x) + self.place).mean(dim=1))
+
+
+def choices(name: str) -> dict[str, Any]:
+    """What is compared for a family; "auto" is the table."""
+    bias = [InputBias(dim=LEFT), OutputShift()]
+    shared: dict[str, Any] = {"auto": "auto", "shift alone": [OutputShift()], "input bias": bias}
+    if name == "transformer":
+        shared["all norms, projected"] = [Projected(adapter=ConditionalNorm(), dim=LEFT), OutputShift()]
+    if name == "conv":
+        shared["film everywhere, projected"] = [Projected(adapter=Film(), dim=LEFT), OutputShift()]
+    if name == "recurrent":
+        shared["lora, all linear, projected"] = [Projected(adapter=LoRA(), dim=LEFT), OutputShift()]
+    return shared
+
+
+def trained(name: str, x: Tensor, y: Tensor, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    model = {"conv": Conv, "recurrent": Recurrent, "transformer": Transformer}[name]()
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    source = generator("training", seed)
+    for _ in range(12 if name == "conv" else 25):
+        for batch in torch.randperm(len(x), generator=source).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--families", default="conv,recurrent,transformer")
+    parser.add_argument("--calls", type=int, default=300)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    images, labels = mnist()
+    rows = []
+    metric = metricopt.get_metric("g_mean")
+    for name in options.families.split(","):
+        for seed in map(int, options.seeds.split(",")):
+            order = torch.randperm(len(images), generator=generator("split", seed))
+            pool, val, test = order[:40000], order[40000:42000], order[42000:47000]
+            counts = [int(600 * 50 ** (-c / 9)) for c in range(10)]
+            tail = torch.cat([pool[labels[pool] == c][:n] for c, n in enumerate(counts)])
+            model = trained(name, images[tail], labels[tail], seed)
+            for choice, adapters in choices(name).items():
+                began = time.perf_counter()
+                outcome = metricopt.optimize(
+                    model,
+                    metric=metric,
+                    train=(images[tail], labels[tail]),
+                    val=(images[val], labels[val]),
+                    adapters=adapters,
+                    acceptance=None,
+                    budget=options.calls,
+                    seed=seed,
+                    quiet=True,
+                )
+                with torch.no_grad():
+                    figures = [metric(one(images[test]), labels[test]) for one in (model, outcome.model)]
+                row = {"family": name, "seed": seed, "adapters": choice, "start": figures[0], "test": figures[1]}
+                row |= {"dim": len(outcome.phi), "seconds": time.perf_counter() - began}
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+    machine = describe_environment()
+    head = (
+        f"G-mean on 5,000 test digits, {options.calls} calls, seeds {options.seeds}, gain over the trained model and its "
+        f"standard error over seeds.\n`python studies/default_adapters.py`, {machine['cpu']}, torch {machine['torch']}.\n"
+    )
+    lines = [head, "| family | adapters | numbers | start | gain | seconds |\n|---|---|---|---|---|---|"]
+    for name in options.families.split(","):
+        for choice in choices(name):
+            mine = [row for row in rows if row["family"] == name and row["adapters"] == choice]
+            gain = torch.tensor([row["test"] - row["start"] for row in mine])
+            start, seconds = (torch.tensor([row[key] for row in mine]).mean() for key in ("start", "seconds"))
+            error = gain.std() / len(gain) ** 0.5
+            lines.append(
+                f"| {name} | {choice} | {mine[0]['dim']} | {start:.4f} | {gain.mean():+.4f} ± {error:.4f} | {seconds:.1f} |"
+            )
+    text = "\n".join(lines) + "\n"
+    print(text)
+    (RESULTS / "default_adapters.md").write_text(text)
+    (RESULTS / "default_adapters.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()
