@@ -27,8 +27,8 @@ LAYERS = {
     "problem": 3,
     **dict.fromkeys(("value", "search"), 4),
     **dict.fromkeys(("methods", "report", "tasks"), 5),
-    "bench": 6,
     "job": 7,
+    "bench": 8,
     "integrations": 8,
     "cli": 9,
     "__main__": 10,
@@ -192,7 +192,7 @@ def test_the_table_is_the_one_of_the_architecture_page() -> None:
     [
         ("losses/a.py", "from ..value import fit", "losses (L1) imports up: metricopt.value.fit (L4)"),
         ("losses/a.py", "def f():\n    from ..problem import Problem", "losses/a.py:2: losses (L1) imports up"),
-        ("losses/a.py", "def f():\n    import metricopt.bench.table", "imports up: metricopt.bench.table (L6)"),
+        ("losses/a.py", "def f():\n    import metricopt.bench.table", "imports up: metricopt.bench.table (L8)"),
         (
             "losses/a.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cli import main",

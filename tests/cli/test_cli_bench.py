@@ -1,4 +1,4 @@
-"""`metricopt bench table3` from end to end."""
+"""`metricopt bench run` from end to end."""
 
 from __future__ import annotations
 
@@ -14,44 +14,22 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from metricopt.bench import failure_store
-from metricopt.bench.table3 import smoke
 from metricopt.cli import app
 from metricopt.methods import METHODS, Method, MethodCard, MethodEntry, Proposal
 from metricopt.problem import Problem
 from metricopt.runtime import ResultStore
 
-QUICK = ["--preset", "smoke", "--data", "breast_cancer", "--metrics", "mcr", "--seeds", "0-1", "--calls", "8"]
+QUICK = ["breast_cancer", "--sampler", "balanced", "--metrics", "mcr", "--seeds", "0-1", "--calls", "8"]
 QUICK += ["--methods", "as_trained,threshold,random_search"]
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["bench", "table3", *map(str, arguments)])
-
-
-def test_the_smoke_preset_from_end_to_end(tmp_path: Path) -> None:
-    out, page, readme = tmp_path / "rows.jsonl", tmp_path / "table.md", tmp_path / "README.md"
-    readme.write_text("# Page\n<!-- metricopt: table3 -->\n<!-- metricopt: end of table3 -->\n")
-    first = invoke("--preset", "smoke", "--out", out, "--markdown", page, "--write", readme)
-    assert first.exit_code == 0, first.output
-    store = ResultStore(out)
-    assert {row["key"] for row in store.rows()} == {run.key.digest for run in smoke().runs()}
-    assert all(row["calls"] <= smoke().calls for row in store.rows())
-    text = page.read_text()
-    for task in ("synthetic-balanced", "breast_cancer-balanced"):
-        for metric in ("MCR, lower", "F1, higher", 'accuracy (the paper\'s "JAC"), higher'):
-            assert f"### {task}: {metric} is better" in text
-    assert "missing so far" not in text
-    assert "**synthetic-balanced, seeds: 2" in readme.read_text()
-    before = out.read_bytes(), text, readme.read_text()
-    again = invoke("--preset", "smoke", "--out", out, "--markdown", page, "--write", readme)
-    assert again.exit_code == 0
-    assert again.output == first.output
-    assert (out.read_bytes(), page.read_text(), readme.read_text()) == before
+    return CliRunner().invoke(app, ["bench", "run", *map(str, arguments)])
 
 
 def test_two_programs_fill_one_table(tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    program = [sys.executable, "-c", "from metricopt.cli import main; main()", "bench", "table3", *QUICK]
+    program = [sys.executable, "-c", "from metricopt.cli import main; main()", "bench", "run", *QUICK]
     both = [
         subprocess.Popen([*program, "--workers", "0", "--out", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -73,7 +51,7 @@ def test_compact_and_against(tmp_path: Path) -> None:
     done = invoke(*QUICK, "--workers", "0", "--out", tmp_path / "r.jsonl", "--compact", "--against", "threshold")
     assert done.exit_code == 0, done.output
     assert "gain over tuned threshold" in done.output
-    assert "MCR ↓" in done.output
+    assert "mcr ↓" in done.output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +105,17 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, extra_method: str) -> Non
         (["--methods", "treshold"], "did you mean 'threshold'?"),
         (["--methods", "@rivals"], "no family of methods named '@rivals'. There are: @reference, @rival"),
         (["--metrics", "f-1"], "did you mean 'f1'?"),
-        (["--preset", "smok"], "did you mean 'smoke'?"),
-        (["--data", "covertype"], "did you mean 'covtype'?"),
+        (["covertype"], "did you mean 'covtype'?"),
+        (["nowhere.py:build"], "nowhere.py"),
         (["--seeds", "few"], "seeds must look like 0-9 or 0,3,5; got 'few'"),
         (["--seeds", "3-1"], "seeds of a table must be one or more different values"),
-        (["--write", "/nowhere.md"], "/nowhere.md cannot be read"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], complaint: str) -> None:
-    done = invoke("--no-run", "--out", tmp_path / "rows.jsonl", *arguments)
+    named = arguments if not arguments[0].startswith("-") else ["breast_cancer", *arguments]
+    metrics = [] if "--metrics" in named else ["--metrics", "f1"]
+    run = [] if "nowhere" in named[0] else ["--no-run"]
+    done = invoke("--out", tmp_path / "rows.jsonl", *metrics, *run, *named)
     assert done.exit_code == 2
     assert complaint in done.stderr
     assert done.stderr.startswith("metricopt: ")
@@ -148,7 +128,7 @@ def test_missing_data_are_told_before_anything_runs(tmp_path: Path, monkeypatch:
     (folder / "a9a" / "a9a").write_bytes(b"not the published file")
     monkeypatch.setenv("METRICOPT_DATA", str(folder))
     monkeypatch.setenv("METRICOPT_CACHE", str(tmp_path / "cache"))
-    done = invoke("--data", "a9a", "--workers", "0", "--out", tmp_path / "rows.jsonl")
+    done = invoke("a9a", "--metrics", "f1", "--workers", "0", "--out", tmp_path / "rows.jsonl")
     assert done.exit_code == 2
     assert "is damaged or another version" in done.stderr
     assert not (tmp_path / "rows.jsonl").exists()
@@ -160,6 +140,40 @@ def test_families_and_ranges_are_spelled_out(tmp_path: Path) -> None:
     rivals = sum(entry.card.family == "rival" for entry in METHODS.values())
     assert f"{(rivals + 2) * 4} runs of this table are missing so far" in done.output
     assert "seeds 0-2, 5" in done.output.replace("\n", " ")
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+def build():
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    y = (x[:, 0] > 0.5).float()
+    net = nn.Linear(3, 1)
+    nn.init.constant_(net.weight, 1.0)
+    nn.init.zeros_(net.bias)
+    return {"model": net, "train": (x[:200], y[:200]), "val": (x[200:], y[200:])}
+"""
+
+
+def test_a_table_of_problems_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    own, out = f"{tmp_path / 'own.py'}:build", tmp_path / "rows.jsonl"
+    done = invoke(
+        own, "--metrics", "f1", "--methods", "threshold,as_trained", "--seeds", "0", "--out", out, "--calls", "30"
+    )
+    assert done.exit_code == 0, done.output
+    rows = {row["method"]: row for row in ResultStore(out).rows()}
+    assert rows["threshold"]["task"] == own
+    assert rows["threshold"]["test"] > rows["as_trained"]["test"] == rows["threshold"]["test_start"]
+    assert (
+        invoke(
+            own, "--metrics", "f1", "--methods", "threshold", "--seeds", "0", "--out", out, "--calls", "30"
+        ).exit_code
+        == 0
+    )
+    assert len(ResultStore(out).rows()) == 2
 
 
 def test_the_program_runs_as_installed(tmp_path: Path) -> None:
@@ -179,7 +193,8 @@ def test_the_program_runs_as_installed(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_fail_in_the_end_fails_before_anything_runs(arguments: list[str], complaint: str) -> None:
-    result = invoke("--preset", "smoke", *arguments)
+    metrics = [] if "--metrics" in arguments else ["--metrics", "f1"]
+    result = invoke("synthetic", *metrics, *arguments)
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

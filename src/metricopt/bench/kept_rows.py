@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from .._checks import at_least
 from .._errors import JobFailed
-from ..runtime import Executor, Outcome, ProcessExecutor, ResultStore, RunKey, SerialExecutor
+from ..runtime import Executor, Outcome, ResultStore, RunKey, SerialExecutor, make_executor
 
 
 class Keyed(Protocol):
@@ -53,9 +53,9 @@ def failure_store(store: ResultStore) -> ResultStore:
     return ResultStore(path.with_name(f"{path.stem}.failed{path.suffix}"))
 
 
-def executor(workers: int) -> Executor:
-    """Processes of one thread each; 0 runs everything here."""
-    return ProcessExecutor(at_least("workers", workers, 1), threads=1) if workers else SerialExecutor()
+def executor(workers: int, name: str = "processes") -> Executor:
+    """So many workers of one thread each; 0 runs everything here."""
+    return make_executor(name, workers=at_least("workers", workers, 1)) if workers else SerialExecutor()
 
 
 def _recorded(store: ResultStore, run: Work, error: JobFailed) -> Failure[Work]:

@@ -16,6 +16,9 @@ from .reference_methods import REFERENCES
 class Run:
     """A method on a metric of a task, with a seed and a number of metric calls. Plain values: it travels to workers.
 
+    `data` is a data set of the package, or a function of the user's, `file.py:function` or `module:function`, that
+    builds a problem as for `metricopt optimize`.
+
     >>> run = Run(data="synthetic", sampler="plain", metric="f1", method="threshold", seed=0, calls=20)
     >>> run.task.name, run.adapters
     ('synthetic-plain', 'shifted')
@@ -33,6 +36,15 @@ class Run:
         at_least("calls", self.calls, 1)
 
     @property
+    def is_own(self) -> bool:
+        """Whether the problem is built by a function of the user's."""
+        return ":" in self.data
+
+    @property
+    def task_name(self) -> str:
+        return self.data if self.is_own else self.task.name
+
+    @property
     def task(self) -> TabularTask:
         """The task; its adapters are those that the method asks for."""
         return TabularTask(data=self.data, sampler=self.sampler, adapters=self.adapters, dim=self.dim)
@@ -44,7 +56,7 @@ class Run:
     @property
     def title(self) -> str:
         """What a bar and a message call it."""
-        return f"{self.task.name} {self.metric} {self.method} seed {self.seed}"
+        return f"{self.task_name} {self.metric} {self.method} seed {self.seed}"
 
     @property
     def key(self) -> RunKey:
@@ -57,7 +69,7 @@ class Run:
             "calls": self.calls,
             "dim": self.dim,
             "adapters": self.adapters,
-            "pretraining": asdict(self.task.pretraining),
+            "pretraining": {} if self.is_own else asdict(self.task.pretraining),
             "method": method,
         }
-        return RunKey(task=self.task.name, method=self.method, metric=self.metric, seed=self.seed, settings=settings)
+        return RunKey(task=self.task_name, method=self.method, metric=self.metric, seed=self.seed, settings=settings)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import time
+from dataclasses import fields
 from typing import Any
 
 import torch
 
 from .. import __version__
+from .._errors import ConfigError
+from ..job.preparation import Settings, own_modes, prepare, ready
+from ..job.problem_function import build_problem
 from ..methods import METHODS
 from ..metrics import Budget, Metric, get_metric
 from ..problem import Problem
@@ -25,19 +29,40 @@ class Bench:
 
     def __init__(self, *, data: str, sampler: str, seed: int) -> None:
         self.materials: Materials = TabularTask(data=data, sampler=sampler).build(seed)
+        self.test = Examples(inputs=self.materials.test.x, targets=self.materials.test.y)
         self._workloads: dict[tuple[str, int], Workload] = {}
 
     def workload(self, *, adapters: str, dim: int) -> Workload:
-        """The model with these adapters, and the rows to train and to search on."""
+        """The model with these adapters, and the rows to train and to search on. `test` is what no method sees."""
         found = self._workloads.get((adapters, dim))
         if found is None:
             found = self._workloads[adapters, dim] = build_workload(self.materials, adapters=adapters, dim=dim)
         return found
 
-    @property
-    def test(self) -> Examples:
-        """The rows that no method sees."""
-        return Examples(inputs=self.materials.test.x, targets=self.materials.test.y)
+
+class OwnBench:
+    """The same for a problem that a function of the user's builds; the holdout is its test rows.
+
+    Args:
+        data: names the function.
+        metric: what is wanted.
+    """
+
+    def __init__(self, data: str, metric: Metric) -> None:
+        parts = build_problem(data)
+        model, train, val = (parts.pop(name) for name in ("model", "train", "val"))
+        acceptance = parts.pop("acceptance", 0.4)
+        known = {field.name for field in fields(Settings)}
+        settings = Settings(**{name: value for name, value in parts.items() if name in known})
+        with own_modes():
+            made = prepare(model, metric=metric, train=train, val=val, acceptance=acceptance, settings=settings)
+        if not isinstance(made.holdout, Examples):
+            raise ConfigError(f"{data} needs rows to test on: let acceptance be a share of val, or examples")
+        self._workload = made.workload
+        self.test = ready(made.workload.adapted.model, made.holdout, made.workload.adapted.phi.device)
+
+    def workload(self, **_: object) -> Workload:
+        return self._workload
 
 
 @functools.lru_cache(maxsize=1)
@@ -46,9 +71,16 @@ def bench(data: str, sampler: str, seed: int) -> Bench:
     return Bench(data=data, sampler=sampler, seed=seed)
 
 
-def prepare(run: Run) -> None:
+@functools.lru_cache(maxsize=1)
+def own_bench(data: str, metric: str) -> OwnBench:
+    """The bench of a user's problem. A process keeps its last one."""
+    return OwnBench(data, get_metric(metric))
+
+
+def prepare_run(run: Run) -> None:
     """Train the network of this run's task and seed, so that it lies in the disk cache."""
-    run.task.build(run.seed)
+    if not run.is_own:
+        run.task.build(run.seed)
 
 
 def run_one(run: Run) -> dict[str, Any]:
@@ -59,8 +91,11 @@ def run_one(run: Run) -> dict[str, Any]:
 
     Raises: whatever the method or the metric raises.
     """
-    here = bench(run.data, run.sampler, run.seed)
     metric = get_metric(run.metric)
+    if run.is_own:
+        found = _run_method(run, own_bench(run.data, run.metric), metric)
+        return {**found, "environment": describe_environment(), "version": __version__}
+    here = bench(run.data, run.sampler, run.seed)
     if run.method in REFERENCES:
         found = run_reference(run.method, here.materials, metric, calls=run.calls)
     else:
@@ -69,7 +104,7 @@ def run_one(run: Run) -> dict[str, Any]:
     return {**found, "materials": about, "environment": describe_environment(), "version": __version__}
 
 
-def _run_method(run: Run, here: Bench, metric: Metric) -> dict[str, Any]:
+def _run_method(run: Run, here: Bench | OwnBench, metric: Metric) -> dict[str, Any]:
     workload = here.workload(adapters=run.adapters, dim=run.dim)
     problem = Problem(workload, metric=metric, budget=Budget()).with_budget(Budget(calls=run.calls))
     began = time.perf_counter()

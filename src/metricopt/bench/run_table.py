@@ -8,12 +8,14 @@ from typing import Any
 from ..runtime import ResultStore, progress
 from .kept_rows import Failure, executor, keep, missing
 from .run import Run
-from .run_one import prepare, run_one
+from .run_one import prepare_run, run_one
 
 Job = tuple[Callable[[Run], Any], Run]
 
 
-def run_table(runs: Iterable[Run], store: ResultStore, *, workers: int, quiet: bool = False) -> list[Failure[Run]]:
+def run_table(
+    runs: Iterable[Run], store: ResultStore, *, workers: int, on: str = "processes", quiet: bool = False
+) -> list[Failure[Run]]:
     """Do the runs that `store` does not hold and append each row as soon as its run is over.
 
     Stopping at any moment loses the runs in flight and nothing else. A run that fails is written to the store of
@@ -22,18 +24,19 @@ def run_table(runs: Iterable[Run], store: ResultStore, *, workers: int, quiet: b
     Args:
         runs: in the order in which they are begun.
         store: where rows go.
-        workers: processes of one thread each; 0 runs everything here.
+        workers: how many runs at once, each with one thread; 0 runs everything here.
+        on: the executor, "processes" or "ray".
 
     Returns:
         the failures of this call.
     """
     todo = missing(runs, store)
     failures: list[Failure[Run]] = []
-    with executor(workers) as pool, progress(len(todo), "runs", quiet=quiet) as advance:
+    with executor(workers, on) as pool, progress(len(todo), "runs", quiet=quiet) as advance:
         jobs: list[Job] = list(_with_preparation(todo)) if workers else [(run_one, run) for run in todo]
         for outcome in pool.map(_perform, jobs):
             action, run = jobs[outcome.index]
-            if action is prepare:
+            if action is prepare_run:
                 continue  # a run on what could not be prepared fails by itself, and says why
             failure = keep(store, run, outcome)
             failures += [] if failure is None else [failure]
@@ -57,8 +60,8 @@ def _with_preparation(runs: list[Run]) -> Iterator[Job]:
     ordered = list(groups.values())
     for position, group in enumerate(ordered):
         if position == 0:
-            yield prepare, group[0]
+            yield prepare_run, group[0]
         if position + 1 < len(ordered):
-            yield prepare, ordered[position + 1][0]
+            yield prepare_run, ordered[position + 1][0]
         for run in group:
             yield run_one, run

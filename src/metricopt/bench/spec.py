@@ -42,7 +42,8 @@ class TableSpec:
 
     Args:
         title: of the table.
-        data, samplers: names; every pair of them is a task.
+        data, samplers: names; every pair of them is a task. A function that builds a problem, `file.py:function`, has
+            no sampler of the table's.
         methods: names in `METHODS` or `REFERENCES`.
         metrics: names of library metrics.
         seeds: each one is a split, a pre-trained network and a search.
@@ -73,7 +74,8 @@ class TableSpec:
             if not given or len(set(given)) != len(given):
                 raise ConfigError(f"{name} of a table must be one or more different values, got {given!r}")
         for name in self.data:
-            _ = DATASETS[name]  # an unknown name raises, with the closest one
+            if ":" not in name:
+                _ = DATASETS[name]  # an unknown name raises, with the closest one
         for name in self.samplers:
             one_of("sampler", name, SAMPLERS)
         for name in (*self.methods, *self.against):
@@ -94,7 +96,7 @@ class TableSpec:
         """Every run, seed by seed: whenever one stops, all methods have seen about the same seeds."""
         for seed in self.seeds:
             for data in self.data:
-                for sampler in self.samplers:
+                for sampler in self.samplers if ":" not in data else ("plain",):
                     for metric in self.searched:
                         for method in self.methods:
                             yield Run(

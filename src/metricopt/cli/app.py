@@ -8,12 +8,12 @@ import typer
 from typer.core import TyperGroup
 
 from .._errors import MetricOptError
-from . import bench, bench_anyloss, demo, optimize, predict, registries, report
+from . import bench, demo, optimize, predict, registries, report
 from .exit_codes import INTERRUPTED, exit_code_of
 from .words import ARGUMENTS, in_words
 
 
-class _Root(TyperGroup):
+class Commands(TyperGroup):
     """Turns our own errors into one line and an exit code; anything else is a bug and keeps its traceback."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -35,7 +35,7 @@ class _Root(TyperGroup):
 
 app = typer.Typer(
     name="metricopt",
-    cls=_Root,
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -45,7 +45,6 @@ optimize.add_to(app)
 demo.add_to(app)
 report.add_to(app)
 predict.add_to(app)
-bench_anyloss.add_to(bench.app)
 app.add_typer(bench.app, name="bench")
 registries.add_to(app)
 

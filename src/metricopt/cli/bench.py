@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,54 +23,72 @@ def group() -> None:
     """Tables of methods x metrics x seeds."""
 
 
-@app.command()
-def table3(
-    preset: Annotated[str, typer.Option(help="full, or smoke: small data, a minute.")] = "full",
-    data: Annotated[str | None, typer.Option(help="Data sets, separated by commas.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="balanced, plain, or both.")] = None,
+@app.command("run")
+def run_bench(
+    data: Annotated[
+        str,
+        typer.Argument(help="Problems, separated by commas: file.py:function, module:function, or a9a, covtype, ..."),
+    ],
     metrics: Annotated[
-        str | None,
+        str,
         typer.Option(help="Metrics, see `metricopt metrics`.", autocompletion=complete.several(complete.metrics)),
-    ] = None,
+    ],
     methods: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="Methods, see `metricopt methods`; @rival stands for all of that family.",
             autocompletion=complete.several(complete.methods),
         ),
-    ] = None,
-    seeds: Annotated[str | None, typer.Option(help="For example 0-9, or 0,3,5.")] = None,
-    calls: Annotated[int | None, typer.Option(help="Metric calls of every method.")] = None,
-    against: Annotated[str | None, typer.Option(help="Methods that the others are compared with.")] = None,
+    ] = "as_trained,threshold,random_search,metricopt",
+    sampler: Annotated[str, typer.Option(help="balanced, plain, or both; of built-in data.")] = "plain",
+    seeds: Annotated[str, typer.Option(help="For example 0-9, or 0,3,5.")] = "0-2",
+    calls: Annotated[int, typer.Option(help="Metric calls of every method.")] = 200,
+    against: Annotated[str, typer.Option(help="Methods that the others are compared with.")] = "as_trained",
     workers: Annotated[
-        int | None, typer.Option(help="Processes; 0 runs in this one. [default: cores, at most 2]")
+        int | None, typer.Option(help="Runs at once; 0 runs in this process. [default: cores, at most 2]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File of results. [default: table3-PRESET.jsonl]")] = None,
+    executor: Annotated[str, typer.Option(help="Where they run: processes, or ray.")] = "processes",
+    out: Annotated[Path, typer.Option(help="File of results; what it holds is not run again.")] = Path("bench.jsonl"),
     run: Annotated[bool, typer.Option("--run/--no-run", help="Do the runs that are missing, or only print.")] = True,
     compact: Annotated[bool, typer.Option("--compact", help="Print one small table per task.")] = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the whole table to this file.")] = None,
-    write: Annotated[Path | None, typer.Option(help="Rewrite the marked block of this file, compactly.")] = None,
-    block: Annotated[str, typer.Option(help="The name in the marks of that block.")] = "table3",
 ) -> None:
-    """Table 3 of the MetricOpt paper. Runs what is not in the file of results yet; stop and start it at will."""
+    """Methods side by side on your own problems. Runs what is not in the file of results yet; stop and start at will."""
+    from ..bench import TableSpec
+
+    spec = TableSpec(
+        title="bench",
+        data=names(data) or (),
+        samplers=names(sampler) or (),
+        metrics=names(metrics) or (),
+        methods=method_names(methods) or (),
+        seeds=seed_numbers(seeds) or (),
+        calls=calls,
+        against=names(against) or (),
+    )
+    bench_table(spec, out=out, workers=workers, executor=executor, run=run, compact=compact, markdown=markdown)
+
+
+def bench_table(
+    spec: TableSpec,
+    *,
+    out: Path,
+    workers: int | None = None,
+    executor: str = "processes",
+    run: bool = True,
+    compact: bool = False,
+    markdown: Path | None = None,
+    write: Path | None = None,
+    block: str = "",
+) -> None:
+    """Fill a table, print it, write it to files; exit 1 where runs failed."""
     from ..bench.print_table import print_table
     from ..bench.table import make_table
-    from ..bench.table3 import PRESETS
     from ..runtime import ResultStore
 
-    spec = _chosen(
-        PRESETS[preset](),
-        data=names(data),
-        samplers=names(sampler),
-        metrics=names(metrics),
-        methods=_methods(methods),
-        seeds=_seeds(seeds),
-        calls=calls,
-        against=names(against),
-    )
     _check(spec, files=(out, markdown, write), workers=workers)
-    store = ResultStore(out if out is not None else Path(f"table3-{preset}.jsonl"))
-    failures = _run(spec, store.path, workers) if run else []
+    store = ResultStore(out)
+    failures = _run(spec, store.path, workers, executor) if run else []
     table = make_table(spec, store.rows())
     print_table(table, compact=compact)
     _write(table, markdown=markdown, write=write, block=block)
@@ -89,22 +106,22 @@ def _check(spec: TableSpec, *, files: tuple[Path | None, ...], workers: int | No
     check_before(files=files, workers=workers)
 
 
-def _chosen(spec: TableSpec, **options: object) -> TableSpec:
-    return replace(spec, **{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
-
-
-def _run(spec: TableSpec, out: Path, workers: int | None) -> list[Failure[Run]]:
+def _run(spec: TableSpec, out: Path, workers: int | None, executor: str) -> list[Failure[Run]]:
     import torch
 
     from ..bench import run_table
+    from ..job.problem_function import build_problem
     from ..runtime import ResultStore
     from ..tasks import load_dataset
 
     for name in spec.data:  # here rather than in a thousand failing runs
-        load_dataset(name)
+        if ":" in name:
+            build_problem(name)
+        else:
+            load_dataset(name)
     if workers == 0:
         torch.set_num_threads(1)  # as in a worker: the last bits of a sum depend on it
-    return run_table(spec.runs(), ResultStore(out), workers=worker_count(workers))
+    return run_table(spec.runs(), ResultStore(out), workers=worker_count(workers), on=executor)
 
 
 def _write(table: Table, *, markdown: Path | None, write: Path | None, block: str) -> None:
@@ -117,7 +134,7 @@ def _write(table: Table, *, markdown: Path | None, write: Path | None, block: st
         rewrite_block(write, block, to_markdown(table, compact=True))
 
 
-def _methods(text: str | None) -> tuple[str, ...] | None:
+def method_names(text: str | None) -> tuple[str, ...] | None:
     """Names of methods; `@family` stands for every method of that family."""
     from ..bench.reference_methods import REFERENCES
     from ..methods import METHODS
@@ -137,10 +154,10 @@ def _methods(text: str | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(chosen))
 
 
-def _seeds(text: str | None) -> tuple[int, ...] | None:
+def seed_numbers(text: str | None) -> tuple[int, ...] | None:
     """`0-3,7` as (0, 1, 2, 3, 7).
 
-    >>> _seeds("0-3,7")
+    >>> seed_numbers("0-3,7")
     (0, 1, 2, 3, 7)
     """
     given = names(text)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import typer
 
 from .._errors import ConfigError
+from ..job.problem_function import build_problem, names_a_function
 from . import options
-from .built_problem import build_problem, names_a_function
 from .exit_codes import INTERRUPTED, UNCHANGED
 from .printed import Printed, show
 from .words import ARGUMENTS, as_command, listed_names

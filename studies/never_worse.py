@@ -1,8 +1,8 @@
 """Is the result ever worse than the start? Random small problems, half of them with nothing to gain.
 
-    python benchmarks/never_worse.py                  400 problems, rows appended to benchmarks/results/never_worse.jsonl
-    python benchmarks/never_worse.py --count 40       fewer
-    python benchmarks/never_worse.py --summary        what the rows say
+    python studies/never_worse.py                  400 problems, rows appended to studies/results/never_worse.jsonl
+    python studies/never_worse.py --count 40       fewer
+    python studies/never_worse.py --summary        what the rows say
 
 A problem is a random labelling rule, a small network trained on it for a while, a metric and a few hundred validation
 rows. Whatever `metricopt.optimize` returns is rated on 20,000 fresh rows; "worse" means worse there by more than two

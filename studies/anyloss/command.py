@@ -1,4 +1,4 @@
-"""`metricopt bench anyloss`: losses made from a metric against cross-entropy and a tuned threshold."""
+"""`python -m studies anyloss`: losses made from a metric against cross-entropy and a tuned threshold."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .bench_work import check_before, names, report_failures, worker_count
+from metricopt.cli.bench_work import check_before, names, report_failures, worker_count
 
 if TYPE_CHECKING:
-    from ..bench import Failure
-    from ..bench.anyloss import Cell, Study, StudySpec
-    from ..runtime import ResultStore
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("anyloss")(anyloss)
+    from metricopt.bench import Failure
+    from metricopt.runtime import ResultStore
+    from studies.anyloss import Cell, Study, StudySpec
 
 
 def anyloss(
@@ -38,9 +33,9 @@ def anyloss(
     block: Annotated[str, typer.Option(help="The name in the marks of that block.")] = "anyloss",
 ) -> None:
     """The AnyLoss study. Runs what is not in the file of results yet; stop and start it at will."""
-    from ..bench.anyloss import PRESETS, make_study
-    from ..bench.anyloss.print_study import print_study
-    from ..runtime import ResultStore
+    from metricopt.runtime import ResultStore
+    from studies.anyloss import PRESETS, make_study
+    from studies.anyloss.print_study import print_study
 
     spec = _chosen(PRESETS[preset](), data=names(data), networks=names(network), losses=names(losses))
     check_before(files=(out, markdown, plot, write), workers=workers)
@@ -59,7 +54,7 @@ def _chosen(spec: StudySpec, **options: tuple[str, ...] | None) -> StudySpec:
 
 
 def _run(spec: StudySpec, store: ResultStore, workers: int | None) -> list[Failure[Cell]]:
-    from ..bench.anyloss import run_study
+    from studies.anyloss import run_study
 
     absent = spec.absent
     if absent:
@@ -69,10 +64,10 @@ def _run(spec: StudySpec, store: ResultStore, workers: int | None) -> list[Failu
 
 
 def _write(study: Study, *, markdown: Path | None, plot: Path | None, write: Path | None, block: str) -> None:
-    from ..bench.anyloss.print_study import to_markdown
-    from ..bench.anyloss.rank_plot import rank_plot
-    from ..bench.markdown import rewrite_block
-    from ..runtime import write_atomically
+    from metricopt.bench.markdown import rewrite_block
+    from metricopt.runtime import write_atomically
+    from studies.anyloss.print_study import to_markdown
+    from studies.anyloss.rank_plot import rank_plot
 
     if markdown is not None:
         write_atomically(markdown, to_markdown(study).encode())

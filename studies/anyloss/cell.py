@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from ... import __version__
-from ...runtime import RunKey, describe_environment, one_thread
+from metricopt.runtime import RunKey, describe_environment, one_thread
+
+from metricopt import __version__
 from .data import DATA
 from .folds import VALIDATION, Folds, make_folds
 from .losses import LOSSES

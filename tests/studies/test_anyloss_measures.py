@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from metricopt.bench.anyloss.measures import MEASURES, measure, tuned_thresholds
 from metricopt.metrics import get_metric
+from studies.anyloss.measures import MEASURES, measure, tuned_thresholds
 
 
 def rows(seed: int, n: int = 60) -> tuple[Tensor, Tensor]:

@@ -9,10 +9,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..._registry import Registry
-from ..._types import LossFunction
-from ...losses import cross_entropy, get_loss
-from ...losses.confusion.counts import TINY, Counts, ratio
+from metricopt._registry import Registry
+from metricopt._types import LossFunction
+from metricopt.losses import cross_entropy, get_loss
+from metricopt.losses.confusion.counts import TINY, Counts, ratio
 
 #: Scores (N,), labels (N,) and the share of positives in the training part, a scalar.
 SharedLoss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -1,7 +1,7 @@
 """Does a value function travel? Learn it on one model, use it on the next one without searching.
 
-    python benchmarks/transfer.py             seeds 0-9, rows appended to benchmarks/results/transfer.jsonl
-    python benchmarks/transfer.py --summary   what the rows say
+    python studies/transfer.py             seeds 0-9, rows appended to studies/results/transfer.jsonl
+    python studies/transfer.py --summary   what the rows say
 
 Two models of the same architecture are trained on the same rows of A9A from different initial weights: last month's
 model and this month's. A value function is learned on the first with 500 metric calls. The second is then tuned by it

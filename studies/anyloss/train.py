@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from ..._checks import at_least, positive
-from ..._errors import ConfigError, MetricOptError
-from ..._random import generator
+from metricopt._checks import at_least, positive
+from metricopt._errors import ConfigError, MetricOptError
+from metricopt._random import generator
+
 from .folds import Folds
 from .losses import SharedLoss
 from .networks import Perceptron

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..._checks import at_least
-from ..._errors import ConfigError
-from ..._random import generator
+from metricopt._checks import at_least
+from metricopt._errors import ConfigError
+from metricopt._random import generator
+
 from .data import StudyData
 
 #: Share of a training fold that only stops the training, chooses its rate and tunes thresholds.

@@ -9,16 +9,16 @@ from types import ModuleType
 
 import pytest
 
-from metricopt.bench.anyloss import PRESETS, make_study
-from metricopt.bench.anyloss.print_study import to_markdown
-from metricopt.bench.anyloss.rank_plot import rank_plot
 from metricopt.runtime import ResultStore
+from studies.anyloss import PRESETS, make_study
+from studies.anyloss.print_study import to_markdown
+from studies.anyloss.rank_plot import rank_plot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def _study(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "benchmarks" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "studies" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -36,7 +36,7 @@ def test_the_table_in_the_readme_is_that_of_the_rows(name: str, count: int) -> N
 
 
 def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
-    results = REPOSITORY / "benchmarks" / "results"
+    results = REPOSITORY / "studies" / "results"
     study = make_study(PRESETS["full"](), ResultStore(results / "anyloss.jsonl").rows())
     assert study.missing == 0
     assert len(study.data) == 20

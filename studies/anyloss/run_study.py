@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...runtime import ResultStore, progress
-from ..kept_rows import Failure, executor, keep, missing
+from metricopt.bench.kept_rows import Failure, executor, keep, missing
+from metricopt.runtime import ResultStore, progress
+
 from .cell import Cell, run_cell
 
 

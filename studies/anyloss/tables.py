@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._errors import DataError
-from ...tasks.files import DATA_VARIABLE
+from metricopt._errors import DataError
+from metricopt.tasks.files import DATA_VARIABLE
 
 Array = NDArray[np.float64]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..._registry import Registry
+from metricopt._registry import Registry
+
 from .losses import LOSSES
 
 

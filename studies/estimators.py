@@ -1,7 +1,7 @@
 """The scikit-learn estimators beside those that people use: five-fold cross-validation on tables of 768 to 7,200 rows.
 
-    METRICOPT_DATA=folder python benchmarks/estimators.py     rows appended to benchmarks/results/estimators.jsonl
-    python benchmarks/estimators.py --summary                 what the rows say
+    METRICOPT_DATA=folder python studies/estimators.py     rows appended to studies/results/estimators.jsonl
+    python studies/estimators.py --summary                 what the rows say
 
 Each contender is fitted inside the fold with the defaults of its package. "Network, as trained" is the very network of
 the line below with the shift that was found taken off again. Tables whose files are not there are left out.
@@ -23,9 +23,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 
 from metricopt import MetricOptClassifier
-from metricopt.bench.anyloss.data import DATA
 from metricopt.bench.interval import paired_interval
 from metricopt.runtime import ResultStore, RunKey, describe_environment
+from studies.anyloss.data import DATA
 
 HERE = Path(__file__).resolve().parent
 ROWS = HERE / "results" / "estimators.jsonl"

@@ -1,4 +1,4 @@
-"""`metricopt bench anyloss` from end to end."""
+"""`python -m studies anyloss` from end to end."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from metricopt.bench import failure_store
-from metricopt.bench.anyloss import PRESETS, StudySpec, make_study
-from metricopt.bench.anyloss.contenders import CONTENDERS
-from metricopt.bench.anyloss.losses import LOSSES, StudyLoss
-from metricopt.bench.anyloss.measures import MEASURES
-from metricopt.bench.anyloss.print_study import to_markdown
-from metricopt.bench.anyloss.rank_plot import rank_plot
-from metricopt.bench.anyloss.spec import smoke
-from metricopt.cli import app
 from metricopt.runtime import ResultStore
+from studies.__main__ import app
+from studies.anyloss import PRESETS, StudySpec, make_study
+from studies.anyloss.contenders import CONTENDERS
+from studies.anyloss.losses import LOSSES, StudyLoss
+from studies.anyloss.measures import MEASURES
+from studies.anyloss.print_study import to_markdown
+from studies.anyloss.rank_plot import rank_plot
+from studies.anyloss.spec import smoke
 
 QUICK = ["--preset", "smoke", "--data", "wine", "--network", "slp", "--losses", "bce,anyloss_f1", "--workers", "0"]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["bench", "anyloss", *map(str, arguments)])
+    return CliRunner().invoke(app, ["anyloss", *map(str, arguments)])
 
 
 def test_the_smoke_preset_from_end_to_end(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..._checks import at_least, not_negative
-from ..._errors import ConfigError
-from ..._random import generator
+from metricopt._checks import at_least, not_negative
+from metricopt._errors import ConfigError
+from metricopt._random import generator
 
 #: Differences up to this are practically none: the region of practical equivalence.
 ROPE = 0.01

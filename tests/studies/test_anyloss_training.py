@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from metricopt._errors import ConfigError, MetricOptError
-from metricopt.bench.anyloss.data import imbalanced
-from metricopt.bench.anyloss.folds import Folds, make_folds
-from metricopt.bench.anyloss.losses import LOSSES
-from metricopt.bench.anyloss.measures import MEASURES
-from metricopt.bench.anyloss.networks import NETWORKS, Perceptron
-from metricopt.bench.anyloss.train import Training, batches, population_loss, train
+from studies.anyloss.data import imbalanced
+from studies.anyloss.folds import Folds, make_folds
+from studies.anyloss.losses import LOSSES
+from studies.anyloss.measures import MEASURES
+from studies.anyloss.networks import NETWORKS, Perceptron
+from studies.anyloss.train import Training, batches, population_loss, train
 
 HOW = Training(rates=(0.01, 0.1), steps=40, check_every=10)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..sheet import Sheet
+from metricopt.bench.sheet import Sheet
+
 from .contenders import AGAINST, CONTENDERS
 from .losses import LOSSES
 from .measures import MEASURES

@@ -8,9 +8,9 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..._checks import at_least
-from ..._random import generator
-from ..._registry import Registry
+from metricopt._checks import at_least
+from metricopt._random import generator
+from metricopt._registry import Registry
 
 #: Fresh networks call every row about even. The score-oriented loss has no gradient at rows that are called clearly.
 UNDECIDED = 0.1

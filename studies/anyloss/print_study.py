@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from ..sheet import print_sheet, sheet_markdown
+from metricopt.bench.sheet import print_sheet, sheet_markdown
+
 from .study import Study
 from .wording import findings, notes, sheets
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._random import generator
-from ..._registry import Registry
+from metricopt._random import generator
+from metricopt._registry import Registry
+
 from .tables import FILES, Array, TabularFile
 
 

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import gamma
 
 from metricopt._errors import ConfigError
-from metricopt.bench.anyloss.statistics import critical_difference, rank, sign_test
+from studies.anyloss.statistics import critical_difference, rank, sign_test
 
 
 def exact(wins: int, ties: int, losses: int) -> list[float]:

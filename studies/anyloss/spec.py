@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from ..._checks import at_least
-from ..._errors import ConfigError
-from ..._registry import Registry
+from metricopt._checks import at_least
+from metricopt._errors import ConfigError
+from metricopt._registry import Registry
+
 from .cell import Cell
 from .data import DATA
 from .losses import LOSSES
