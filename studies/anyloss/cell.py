@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from metricopt import __version__
 from metricopt.runtime import RunKey, describe_environment, one_thread
 
-from metricopt import __version__
 from .data import DATA
 from .folds import VALIDATION, Folds, make_folds
 from .losses import LOSSES

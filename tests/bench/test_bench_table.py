@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from studies.table3 import PRESETS, full
 
 from metricopt._errors import ConfigError
 from metricopt.bench import PaperFigure, TableSpec
@@ -16,6 +15,7 @@ from metricopt.bench.interval import paired_interval
 from metricopt.bench.markdown import to_markdown
 from metricopt.bench.print_table import print_table
 from metricopt.bench.table import Table, make_table
+from studies.table3 import PRESETS, full
 
 SPEC = TableSpec(
     title="a table",

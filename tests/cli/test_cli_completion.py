@@ -43,7 +43,7 @@ def proposals(line: str, shell: str = "bash") -> str:
         ("metricopt optimize people.csv --drop age,h", ["age,hours"]),
         ("metricopt optimize nothing.csv --target i", []),
         ("metricopt optimize empty.csv --target i", []),
-        ("metricopt bench table3 --metrics f1,mc", ["f1,mcr", "f1,mcc"]),
+        ("metricopt bench run a9a --metrics f1,mc", ["f1,mcr", "f1,mcc"]),
     ],
 )
 def test_names_are_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, wanted: list[str]) -> None:

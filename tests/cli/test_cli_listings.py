@@ -75,7 +75,7 @@ def test_the_version() -> None:
 
 
 def test_debug_shows_the_traceback() -> None:
-    arguments = ["bench", "table3", "--preset", "smok"]
+    arguments = ["bench", "run", "covertype", "--metrics", "f1"]
     plain, debug = CliRunner().invoke(app, arguments), CliRunner().invoke(app, ["--debug", *arguments])
     assert plain.exit_code == 2
     assert plain.exc_info is not None

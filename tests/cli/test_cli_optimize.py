@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from metricopt.apps.table.request import TableRequest
 from metricopt.cli import app
-from metricopt.job.table.request import TableRequest
 from metricopt.runtime import RunFolder
 from people import people
 
@@ -103,7 +103,7 @@ def test_every_option_reaches_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(request)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("metricopt.job.table.job.optimize_table", caught)
+    monkeypatch.setattr("metricopt.apps.table.job.optimize_table", caught)
     options = "--target y --metric a.py:b --minimize --bounds -2 3.5 --reads labels --task classification --positive no"
     options += " --drop a,b --separator tab --encoding cp1252 --method threshold,cma_es --loss cross_entropy --calls 99"
     options += " --name"
@@ -183,7 +183,7 @@ def test_stopped_before_anything_is_kept(monkeypatch: pytest.MonkeyPatch) -> Non
     def stopped(*arguments: object, **choices: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("metricopt.job.table.job.read_table", stopped)
+    monkeypatch.setattr("metricopt.apps.table.job.read_table", stopped)
     done = invoke("people.csv", *QUICK)
     assert done.exit_code == 130
     assert done.stderr.startswith("metricopt: stopped; nothing had begun. The same command goes on: metricopt optimize")

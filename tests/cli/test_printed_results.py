@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from metricopt.apps.table.job import TableResult
+from metricopt.apps.table.request import SOME
+from metricopt.apps.table.small_budget import note_on_budget
+from metricopt.apps.table.summary import Figures, TableSummary
 from metricopt.cli.printed import Part, Printed, show
 from metricopt.cli.result_of_table import printed_table
-from metricopt.job.table.job import TableResult
-from metricopt.job.table.request import SOME
-from metricopt.job.table.small_budget import note_on_budget
-from metricopt.job.table.summary import Figures, TableSummary
 
 REFUSED = TableSummary(
     source="people.csv",

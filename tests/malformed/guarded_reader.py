@@ -23,10 +23,10 @@ import torch
 
 import metricopt
 from metricopt._errors import MetricOptError
-from metricopt.job.table.summary import Figures, TableSummary
+from metricopt.apps.table.model import ClassLabels, TableEncoder, TableModel, TableNet
+from metricopt.apps.table.summary import Figures, TableSummary
 from metricopt.report import ReportData
 from metricopt.runtime import ResultStore, RunFolder, RunKey, read_identity
-from metricopt.tabular import ClassLabels, TableEncoder, TableModel, TableNet
 from metricopt.value import LearnedValue, Trajectories, ValueFunction
 
 #: What no reader has to do. The names are those of Python's audit events.
@@ -130,7 +130,7 @@ def make_table(path: Path) -> None:
 
 
 def make_table_model(folder: Path) -> None:
-    from metricopt.job.table.file import read_table
+    from metricopt.apps.table.file import read_table
 
     encoder = TableEncoder.fit(read_table(folder / "table.csv").frame)
     shape = TableNet(features=encoder.width, hidden=(6, 4))
@@ -192,7 +192,7 @@ def _resume(path: Path) -> object:
 
 
 def _table(path: Path) -> object:
-    from metricopt.job.table.file import read_table
+    from metricopt.apps.table.file import read_table
 
     frame = read_table(path).frame
     encoder = TableEncoder.fit(frame)

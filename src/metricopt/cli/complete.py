@@ -49,7 +49,7 @@ def columns(ctx: typer.Context, incomplete: str) -> Proposals:
     table = next((Path(word) for word in ctx.meta.get(ARGUMENTS, ()) if Path(word).is_file()), None)
     if table is None:
         return []
-    from ..job.table.file import column_names
+    from ..apps.table.file import column_names
 
     try:
         names = column_names(table)

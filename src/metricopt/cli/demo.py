@@ -65,7 +65,7 @@ def demo(
 
 
 def _run(folder: Path, begun: Begun, *, silent: bool) -> Printed:
-    from ..job.table.request import TableRequest
+    from ..apps.table.request import TableRequest
     from ..runtime import write_atomically
 
     data, cost, run = folder / "digits.csv", folder / "cost.py", folder / "run"

@@ -16,7 +16,7 @@ from .printed import Printed, show
 from .words import ARGUMENTS, as_command, listed_names
 
 if TYPE_CHECKING:
-    from ..job.table.request import TableRequest
+    from ..apps.table.request import TableRequest
 
 #: Is told the run folder as soon as something is kept in it.
 Begun: TypeAlias = Callable[[Path], None]
@@ -89,7 +89,7 @@ def optimize_file(
     request: TableRequest, begun: Begun, *, run: Path | None, base: Path | None = None, quiet: bool
 ) -> Printed:
     """The job on a table, with its notes on standard error."""
-    from ..job.table.job import optimize_table
+    from ..apps.table.job import optimize_table
     from .result_of_table import printed_table
 
     def say(line: str) -> None:
@@ -102,8 +102,8 @@ def optimize_file(
 
 
 def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
-    from ..job.table.file import column_names
-    from ..job.table.request import TableRequest
+    from ..apps.table.file import column_names
+    from ..apps.table.request import TableRequest
 
     path = Path(given["data"]).expanduser()
     if path.suffix == ".py":
@@ -123,8 +123,8 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 
 
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
+    from ..apps.table.request import checked_name, default_folder
     from ..job import optimize as optimize_model
-    from ..job.table.request import checked_name, default_folder
     from ..metrics import Budget
     from .result_of_problem import note_of, printed_outcome, renamed
 

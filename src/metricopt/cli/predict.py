@@ -25,7 +25,7 @@ def predict(
     quiet: options.Quiet = False,
 ) -> None:
     """Predict the target of every row, with the probability of each class."""
-    from ..job.table.predict import predict_table, write_predictions
+    from ..apps.table.predict import predict_table, write_predictions
 
     found = predict_table(run, data, separator=separator, encoding=encoding, quiet=quiet)
     if out is None:

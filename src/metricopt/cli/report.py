@@ -40,9 +40,9 @@ def report(
 
 
 def _result(run: Path, page: Path) -> Printed:
+    from ..apps.table.job import TableResult
+    from ..apps.table.predict import finished_summary
     from ..job import load
-    from ..job.table.job import TableResult
-    from ..job.table.predict import finished_summary
     from .result_of_problem import printed_outcome
     from .result_of_table import printed_table
 

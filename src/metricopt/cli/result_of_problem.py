@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..apps.table.request import SOME
+from ..apps.table.small_budget import note_on_budget
 from ..job import Outcome
-from ..job.table.request import SOME
-from ..job.table.small_budget import note_on_budget
 from ..metrics import Budget
 from .printed import Part, Printed, figures_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from ..job.table.job import MODEL, REPORT, TableResult
-from ..job.table.small_budget import on_budget
-from ..job.table.summary import Figures, TableSummary
+from ..apps.table.job import MODEL, REPORT, TableResult
+from ..apps.table.small_budget import on_budget
+from ..apps.table.summary import Figures, TableSummary
 from .printed import Part, Printed, figures_of, verdict_of_test
 from .words import as_command
 

@@ -171,7 +171,7 @@ def _why_absent(path: Path) -> str:
     if (folder / "search" / path.name).is_file():
         return (
             f"{folder} is the run of a table: metricopt.load({str(folder / 'search')!r}) reads its outcome, "
-            f"metricopt.tabular.TableModel.load({str(folder / _WEIGHTS)!r}) the model with its columns"
+            f"metricopt.apps.table.model.TableModel.load({str(folder / _WEIGHTS)!r}) the model with its columns"
         )
     return f"{folder} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
 

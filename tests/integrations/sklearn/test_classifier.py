@@ -18,9 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metricopt._errors import ConfigError, DataError
+from metricopt.apps.table.model import TableModel
 from metricopt.integrations.sklearn import MetricOptClassifier
 from metricopt.metrics import get_metric
-from metricopt.tabular import TableModel
 
 Data = tuple[Any, Any]
 

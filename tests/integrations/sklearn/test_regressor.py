@@ -20,10 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from metricopt._errors import ConfigError
+from metricopt.apps.table.model import TargetScale
 from metricopt.integrations.sklearn import MetricOptRegressor
 from metricopt.integrations.sklearn.regression_metric import regressor_metric
 from metricopt.metrics import SHORT_NAMES, Metric
-from metricopt.tabular import TargetScale
 
 Data = tuple[Any, Any]
 

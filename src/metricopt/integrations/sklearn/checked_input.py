@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..._errors import ConfigError
-from ...tabular import is_frame
-from ...tabular.raw_column import is_missing
+from ...apps.table.model import is_frame
+from ...apps.table.model.raw_column import is_missing
 from .division import Splitting
 
 

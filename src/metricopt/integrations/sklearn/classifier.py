@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from ..._errors import ConfigError
 from ..._types import Reads
+from ...apps.table.model import ClassLabels, class_weights
 from ...job import Outcome
 from ...losses import cross_entropy
 from ...metrics import Metric
-from ...tabular import ClassLabels, class_weights
 from .base_fit import base_scores, fit_base, is_fitted, refuse_without_probabilities, shifted
 from .checked_input import Counting, checked_table, checked_targets, counting_rows
 from .crossed_tuning import identity_layer, tune_scores

@@ -14,10 +14,10 @@ from ..._errors import ConfigError
 from ..._random import derive_seed
 from ..._types import LossFunction
 from ...adapters import OutputShift
+from ...apps.table.model import folds
 from ...job import Outcome, optimize
 from ...job.acceptance import Verdict, paired_test, planned_resamples
 from ...metrics import Metric
-from ...tabular import folds
 from .fit_settings import FitSettings
 
 #: Searches of the test, each on all rows but a fifth, which it is tested on.

@@ -9,7 +9,7 @@ import torch
 
 from ..._checks import at_least
 from ..._errors import ConfigError
-from ...tabular import TableTraining
+from ...apps.table.model import TableTraining
 
 
 @final

@@ -13,10 +13,7 @@ from torch import Tensor, nn
 
 from ..._random import derive_seed, generator
 from ..._types import LossFunction
-from ...job import Outcome
-from ...metrics import Metric
-from ...runtime import progress
-from ...tabular import (
+from ...apps.table.model import (
     ClassLabels,
     Epoch,
     TableEncoder,
@@ -26,6 +23,9 @@ from ...tabular import (
     TargetScale,
     train_table_net,
 )
+from ...job import Outcome
+from ...metrics import Metric
+from ...runtime import progress
 from .checked_input import take_rows
 from .crossed_tuning import tune_scores
 from .division import Division, Part

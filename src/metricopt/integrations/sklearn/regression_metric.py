@@ -9,10 +9,10 @@ from typing import Any, final
 from torch import Tensor
 
 from ..._errors import ConfigError
+from ...apps.table.model import WIDE, TargetScale, metric_of_numbers
 from ...metrics import SHORT_NAMES, Metric, as_metric
 from ...metrics.from_function import name_of
 from ...metrics.from_sklearn import is_scorer
-from ...tabular import WIDE, TargetScale, metric_of_numbers
 from .wanted_metric import Asked, refuse_model, scorer_named
 
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..._errors import ConfigError
-from ...tabular import TargetScale, squared_error
+from ...apps.table.model import TargetScale, squared_error
 from .checked_input import checked_table, checked_targets, counting_rows
 from .division import divide
 from .fit_settings import FitSettings

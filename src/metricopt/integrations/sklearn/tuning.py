@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from ..._types import LossFunction
+from ...apps.table.model import TableRows
 from ...job import Outcome, optimize
 from ...metrics import Metric
-from ...tabular import TableRows
 from .fit_settings import FitSettings
 
 

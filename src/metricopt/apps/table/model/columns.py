@@ -1,0 +1,262 @@
+"""How one column becomes numbers that a network can learn from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...._errors import CheckpointError, DataError
+from .raw_column import Beside, Kind, Numbers, RawColumn
+from .settings_fields import Fields
+
+Encoded = NDArray[np.float32]
+
+#: Where the smooth clip levels off, in interquartile ranges.
+_BEND = 3.0
+#: Beyond this a value is at the end of the smooth clip anyway; it keeps infinity out of the formula.
+_FAR = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(ABC):
+    """What was learned about one column from the training rows. Subclasses are final."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """The names of the encoded columns; empty where the column is constant."""
+
+    @abstractmethod
+    def encode(self, raw: RawColumn) -> Encoded:
+        """`(N, len(labels))`; raises DataError where the column holds another kind of values than before."""
+
+    @abstractmethod
+    def to_settings(self) -> dict[str, Any]:
+        """Plain JSON; `column_from_settings` takes it."""
+
+    def _wrong_kind(self, wanted: str, raw: RawColumn) -> DataError:
+        held = {"number": "numbers", "date": "dates", "category": "text"}[raw.kind]
+        return DataError(
+            f"column {self.name!r} held {wanted} when the encoder was fitted, now it holds {held} such as "
+            f"{raw.example()}; convert the column, or fit again"
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NumberColumn(Column):
+    """Numbers or dates: `u = (x - center) * rate`, then `u / sqrt(1 + (u / 3)^2)`; missing values become the center.
+
+    The center is the median and the rate one over the interquartile range, so that a few wild values do not squeeze
+    all others together; the smooth clip holds them within -3 and 3. Where the middle half of the values is one number,
+    the rate is two over the range, and 0 in a constant column.
+
+    Args:
+        center: what is subtracted, and what stands in for a missing value.
+        rate: what is multiplied; 0 drops the values.
+        marks_missing: whether a second column says where a value is missing: where some training rows lacked one.
+        date: whether the values are dates.
+    """
+
+    center: float
+    rate: float
+    marks_missing: bool
+    date: bool = False
+
+    @classmethod
+    def fit(cls, raw: RawColumn) -> NumberColumn:
+        assert raw.numbers is not None
+        there = raw.numbers[~np.isnan(raw.numbers)]
+        if not len(there):
+            return cls(name=raw.name, center=0.0, rate=0.0, marks_missing=False)
+        low, first, center, third, high = (float(q) for q in np.quantile(there, [0, 0.25, 0.5, 0.75, 1]))
+        return cls(
+            name=raw.name,
+            center=center,
+            rate=_one_over(third - first) or 2 * _one_over(high - low),
+            marks_missing=len(there) < len(raw.numbers),
+            date=raw.kind == "date",
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ((self.name,) if self.rate else ()) + ((f"{self.name} is missing",) if self.marks_missing else ())
+
+    def encode(self, raw: RawColumn) -> Encoded:
+        if raw.kind != "empty" and raw.kind != self._kind:
+            raise self._wrong_kind(f"{self._kind}s", raw)
+        assert raw.numbers is not None
+        missing = np.isnan(raw.numbers)
+        columns = [self._scaled(np.where(missing, self.center, raw.numbers))] if self.rate else []
+        columns += [missing.astype(np.float64)] if self.marks_missing else []
+        return np.stack(columns, axis=1).astype(np.float32) if columns else _nothing(len(missing))
+
+    def to_settings(self) -> dict[str, Any]:
+        return {
+            "kind": self._kind,
+            "name": self.name,
+            "center": self.center,
+            "rate": self.rate,
+            "marks_missing": self.marks_missing,
+        }
+
+    @classmethod
+    def from_settings(cls, settings: object, kind: Kind) -> NumberColumn:
+        fields = Fields(settings, f"a {kind} column", ("kind", "name", "center", "rate", "marks_missing"))
+        rate = fields.number("rate")
+        if rate < 0:
+            raise fields.wrong("rate", "at least 0")
+        return cls(
+            name=fields.text("name"),
+            center=fields.number("center"),
+            rate=rate,
+            marks_missing=fields.flag("marks_missing"),
+            date=kind == "date",
+        )
+
+    @property
+    def _kind(self) -> Kind:
+        return "date" if self.date else "number"
+
+    def _scaled(self, numbers: Numbers) -> Numbers:
+        with np.errstate(over="ignore"):
+            units = np.clip((numbers - self.center) * self.rate, -_FAR, _FAR)
+        return np.asarray(units / np.sqrt(1 + (units / _BEND) ** 2))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CategoryColumn(Column):
+    """One column for each frequent level, one for the rare ones together, one for missing.
+
+    A level that the training rows did not have counts as rare. Where they had no rare level, or no missing value, no
+    weight was ever trained for it: such a row is then encoded as the average of the training rows.
+
+    Args:
+        levels: the frequent ones, most frequent first.
+        counts: how many training rows each had.
+        rare: how many training rows had another level.
+        missing: how many had none.
+        beside_text: which other kinds of values there were: a column that holds nothing else is welcome later on.
+    """
+
+    levels: tuple[str, ...] = field(repr=False)
+    counts: tuple[int, ...] = field(repr=False)
+    rare: int
+    missing: int
+    beside_text: tuple[Beside, ...] = ()
+
+    @property
+    def from_numbers(self) -> bool:
+        """Whether there were numbers among the values."""
+        return "number" in self.beside_text
+
+    @classmethod
+    def fit(cls, raw: RawColumn, *, max_levels: int, min_count: int) -> CategoryColumn:
+        texts = raw.texts()
+        tally = Counter(text for text in texts if text is not None)
+        # By name where the counts are equal, so that the order of the rows does not matter.
+        ordered = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
+        kept = [(level, count) for level, count in ordered[:max_levels] if count >= min_count]
+        return cls(
+            name=raw.name,
+            levels=tuple(level for level, _ in kept),
+            counts=tuple(count for _, count in kept),
+            rare=tally.total() - sum(count for _, count in kept),
+            missing=len(texts) - tally.total(),
+            beside_text=raw.beside_text(),
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        rare = (f"{self.name} is another",) if self.rare else ()
+        missing = (f"{self.name} is missing",) if self.missing else ()
+        found = (*(f"{self.name} = {level}" for level in self.levels), *rare, *missing)
+        return found if len(found) > 1 else ()  # one single level is a constant
+
+    def encode(self, raw: RawColumn) -> Encoded:
+        if raw.kind in ("number", "date") and raw.kind not in self.beside_text:
+            raise self._wrong_kind("text", raw)
+        texts = raw.texts()
+        if not self.labels:
+            return _nothing(len(texts))
+        known = {level: i for i, level in enumerate(self.levels)}
+        rare, missing = len(self.levels), len(self.levels) + 1
+        codes = [missing if text is None else known.get(text, rare) for text in texts]
+        return np.asarray(self._rows[codes])
+
+    def to_settings(self) -> dict[str, Any]:
+        return {
+            "kind": "category",
+            "name": self.name,
+            "levels": list(self.levels),
+            "counts": list(self.counts),
+            "rare": self.rare,
+            "missing": self.missing,
+            "beside_text": list(self.beside_text),
+        }
+
+    @classmethod
+    def from_settings(cls, settings: object) -> CategoryColumn:
+        names = ("kind", "name", "levels", "counts", "rare", "missing", "beside_text")
+        fields = Fields(settings, "a category column", names)
+        levels, counts = fields.texts("levels"), fields.integers("counts", least=1)
+        if len(levels) != len(counts) or len(set(levels)) != len(levels):
+            raise fields.wrong("levels", "different texts, one for each count")
+        kinds: dict[str, Beside] = {"number": "number", "date": "date"}
+        if not set(fields.texts("beside_text")) <= set(kinds):
+            raise fields.wrong("beside_text", f"a list out of {', '.join(kinds)}")
+        beside = tuple(kinds[kind] for kind in fields.texts("beside_text"))
+        return cls(
+            name=fields.text("name"),
+            levels=levels,
+            counts=counts,
+            rare=fields.integer("rare", least=0),
+            missing=fields.integer("missing", least=0),
+            beside_text=beside,
+        )
+
+    @cached_property
+    def _rows(self) -> Encoded:
+        """The encoded row of every level, then of a rare one, then of a missing one."""
+        counts = np.array([*self.counts, *filter(None, (self.rare, self.missing))], dtype=np.float64)
+        unit, average = np.eye(len(counts)), counts / counts.sum()
+        rare = unit[len(self.levels)] if self.rare else average
+        missing = unit[-1] if self.missing else average
+        return np.vstack([unit[: len(self.levels)], rare, missing]).astype(np.float32)
+
+
+def fit_column(raw: RawColumn, *, max_levels: int, min_count: int) -> Column:
+    """The encoding of one column, learned from training rows."""
+    if raw.kind == "category":
+        return CategoryColumn.fit(raw, max_levels=max_levels, min_count=min_count)
+    return NumberColumn.fit(raw)
+
+
+def column_from_settings(settings: object) -> Column:
+    """The column that `to_settings` described; raises CheckpointError where it is not one."""
+    kind = settings.get("kind") if isinstance(settings, dict) else None
+    if kind == "category":
+        return CategoryColumn.from_settings(settings)
+    if kind == "number" or kind == "date":
+        return NumberColumn.from_settings(settings, kind)
+    raise CheckpointError(f"a column must be of kind number, date or category, got {kind!r}. Save the encoder again.")
+
+
+def _one_over(spread: float) -> float:
+    """1 / spread, or 0 where there is no spread or its inverse is no finite number."""
+    with np.errstate(over="ignore", divide="ignore"):
+        inverse = float(np.float64(1.0) / np.float64(spread))
+    return inverse if np.isfinite(inverse) else 0.0
+
+
+def _nothing(rows: int) -> Encoded:
+    return np.zeros((rows, 0), dtype=np.float32)

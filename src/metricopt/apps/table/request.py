@@ -1,0 +1,205 @@
+"""What a user asks of the job on a table, checked when it is made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, final
+
+import torch
+from torch import nn
+
+from ..._checks import at_least, fraction, one_of
+from ..._errors import ConfigError
+from ..._types import Reads
+from ...job.preparation import resolved_device
+from ...job.request import divided
+from ...losses import LOSSES
+from ...methods import METHODS
+from ...metrics import Budget
+from ...metrics.metric import checked_bounds
+from ...runtime import shown
+from ...workload import Examples
+from .target import Task
+
+#: What a default folder's name may hold.
+_PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
+#: Files that a command names are part of what makes a run the same run, if they are not larger than this.
+_CODE_BYTES = 1 << 22
+_NAME_LENGTH = 60
+#: Stands for the examples of the acceptance test while there are none yet.
+SOME = Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TableRequest:
+    """One table, one column to predict, one metric.
+
+    Args:
+        path: the file.
+        target: the column to predict.
+        metric: in one word, see `metric_from_spec`.
+        name: what the metric is called in the result and the report; None takes its own name, see `called`.
+        higher_is_better, bounds, reads: of the metric, where it does not say so itself.
+        task: "classification", "regression", or "auto": what the values say.
+        positive: the class that counts as positive where there are two; None takes the last in ascending order.
+        drop: columns to leave out.
+        separator, encoding: of a CSV; None finds out.
+        method: "auto", or names in `METHODS`.
+        loss: what the search follows beside the metric; None takes what the network was trained with.
+        calls, seconds: the budget of search and acceptance test.
+        validation: share of the rows for search and acceptance test. test: share that is looked at only in the end;
+            0 for none.
+        acceptance: share of the validation rows for the acceptance test.
+        confidence: of the intervals.
+        seed: of everything random.
+        device: where to search; None takes an accelerator if there is one.
+    """
+
+    path: Path
+    target: str
+    metric: str
+    name: str | None = None
+    higher_is_better: bool | None = None
+    bounds: tuple[float, float] | None = None
+    reads: Reads | None = None
+    task: Task | Literal["auto"] = "auto"
+    positive: str | None = None
+    drop: tuple[str, ...] = ()
+    separator: str | None = None
+    encoding: str | None = None
+    method: tuple[str, ...] = ("auto",)
+    loss: str | None = None
+    calls: int = 1000
+    seconds: float | None = None
+    validation: float = 0.25
+    test: float = 0.2
+    acceptance: float = 0.4
+    confidence: float = 0.95
+    seed: int = 0
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.bounds is not None:  # (0, 10) and (0.0, 10.0) are the same run
+            object.__setattr__(self, "bounds", checked_bounds(self.metric, self.bounds))
+        if self.name is not None:
+            checked_name(self.name)
+        one_of("task", self.task, ("auto", "classification", "regression"))
+        for method in self.method:
+            if method != "auto":
+                METHODS[method]
+        if "auto" in self.method and len(self.method) > 1:
+            raise ConfigError('the method "auto" chooses by itself; name it alone, or name others')
+        if self.reads is not None:
+            one_of("reads", self.reads, ("scores", "probabilities", "labels"))
+        if self.device is not None:
+            resolved_device(self.device, nn.Identity())
+        # What does not pay for the acceptance test is told before a network is trained.
+        divided(self.budget, SOME, learned=False)
+        if self.loss is not None:
+            LOSSES[self.loss]
+        at_least("seed", self.seed, 0)
+        fraction("test", self.test)
+        fraction("acceptance", self.acceptance)
+        if not 0.0 < self.validation < 1.0 or self.validation + self.test >= 0.95:
+            raise ConfigError(
+                f"validation must be above 0 and leave room for training beside the test rows, got validation "
+                f"{self.validation:g} and test {self.test:g}; 0.25 and 0.2 are the defaults"
+            )
+        if not 0.0 < self.acceptance < 1.0:
+            raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {self.acceptance:g}")
+        if not 0.5 <= self.confidence < 1.0:
+            raise ConfigError(f"confidence must lie in [0.5, 1), got {self.confidence:g}; 0.95 is the default")
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(calls=self.calls, seconds=self.seconds)
+
+    def identity(self, digest: str) -> dict[str, str | int | float | bool | None]:
+        """What makes a run the same run: every choice, the bytes of the table, and the code of the metric.
+
+        Args:
+            digest: of the table's file.
+        """
+        return {
+            "job": "table",
+            "table": digest,
+            "target": self.target,
+            "metric": self.metric,
+            "metric_code": digest_of_code(self.metric),
+            "higher_is_better": self.higher_is_better,
+            "bounds": None if self.bounds is None else f"{self.bounds[0]!r}, {self.bounds[1]!r}",
+            "reads": self.reads,
+            "task": self.task,
+            "positive": self.positive,
+            "drop": ", ".join(map(repr, sorted(self.drop))),
+            "separator": self.separator,
+            "encoding": self.encoding,
+            "method": ", ".join(self.method),
+            "loss": self.loss,
+            "calls": self.calls,
+            "seconds": self.seconds,
+            "validation": self.validation,
+            "test": self.test,
+            "acceptance": self.acceptance,
+            "confidence": self.confidence,
+            "seed": self.seed,
+            "device": self.device,
+        } | ({} if self.name is None else {"name": self.name})  # older runs have no such choice
+
+
+def checked_name(name: str) -> str:
+    """What a metric shall be called: one line that fits a headline."""
+    if not name.strip() or not name.isprintable() or len(name) > _NAME_LENGTH:
+        raise ConfigError(
+            f"the name of the metric must be one line of 1 to {_NAME_LENGTH} characters, got {shown(name)}; shorten it"
+        )
+    return name
+
+
+def digest_of_code(metric: str) -> str | None:
+    """Sixteen hex digits over the files that a metric's spec names, `file.py:function` or words of a command.
+
+    >>> digest_of_code("f1") is None
+    True
+    """
+    if metric.startswith("cmd:"):
+        try:
+            words = shlex.split(metric.removeprefix("cmd:"))
+        except ValueError:  # told by whoever makes the metric of it
+            return None
+    elif "://" in metric or ":" not in metric:
+        return None
+    else:
+        words = [metric.rpartition(":")[0]]
+    files = [file for word in words if (file := Path(word)).is_file() and file.stat().st_size <= _CODE_BYTES]
+    if not files:
+        return None
+    return hashlib.blake2b(b"\x1f".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
+
+
+def default_folder(source: str, metric: str) -> Path:
+    """Where a run is kept if nobody says where.
+
+    >>> default_folder("data/adult.csv", "recall_at_k(k=5)").as_posix()
+    'runs/adult-recall_at_k-k-5'
+    """
+    stem = Path(source).name.partition(".")[0] or "table"
+    return Path("runs") / "-".join(filter(None, (_short(stem), _short(_word(metric)))))
+
+
+def _word(metric: str) -> str:
+    """What a metric is called in a file name: the function, the program, or the machine."""
+    if metric.startswith("cmd:"):
+        return Path(metric.removeprefix("cmd:").strip().partition(" ")[0]).stem
+    if "://" in metric:
+        return metric.partition("://")[2].partition("/")[0]
+    return metric.rpartition(":")[2]
+
+
+def _short(text: str) -> str:
+    return _PLAIN.sub("-", text).strip("-.")[:40]
