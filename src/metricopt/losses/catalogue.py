@@ -13,7 +13,8 @@ from .card import LossEntry
 
 @final
 class Catalogue(Mapping[str, LossEntry]):
-    """Name -> entry. Loss `x` of group `g` is `ENTRY` in `losses/g/x.py`; `losses/g/__init__.py` names it.
+    """Name -> entry. Loss `x` of group `g` is `ENTRY` in `losses/g/x.py`, or in the `ENTRIES` of a file that several
+    share; `losses/g/__init__.py` names it. `add` takes a loss of one's own.
 
     >>> "cross_entropy" in Catalogue()
     True
@@ -21,12 +22,28 @@ class Catalogue(Mapping[str, LossEntry]):
 
     def __init__(self) -> None:
         self._modules: Registry[str] = Registry("loss")
+        self._own: dict[str, LossEntry] = {}
         for group in (classification, confusion, pairwise, ranking, retrieval, parametric):
+            files = getattr(group, "FILES", {})
             for name in group.LOSSES:
-                self._modules.add(name, f"{group.__name__}.{name}")
+                self._modules.add(name, f"{group.__name__}.{files.get(name, name)}")
+
+    def add(self, entry: LossEntry) -> LossEntry:
+        """Register a loss of one's own under the name of its card: `get_loss`, `for_metric` and `optimize` then know it.
+
+        Raises: ConfigError where there is a loss of that name.
+        """
+        self._modules.add(entry.card.name, "metricopt.losses.own")
+        self._own[entry.card.name] = entry
+        return entry
 
     def __getitem__(self, name: str) -> LossEntry:
-        return cast(LossEntry, import_module(self._modules[name]).ENTRY)
+        path = self._modules[name]
+        if name in self._own:
+            return self._own[name]
+        module = import_module(path)
+        entries: dict[str, LossEntry] = getattr(module, "ENTRIES", {})
+        return entries[name] if name in entries else cast(LossEntry, module.ENTRY)
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules
@@ -38,8 +55,8 @@ class Catalogue(Mapping[str, LossEntry]):
         return len(self._modules)
 
     def group(self, name: str) -> str:
-        """The folder that loss `name` lives in."""
-        return self._modules[name].split(".")[-2]
+        """The folder that loss `name` lives in; "own" for those that were added."""
+        return "own" if name in self._own else self._modules[name].split(".")[-2]
 
 
 LOSSES = Catalogue()

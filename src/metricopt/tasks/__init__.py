@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .tabular import Materials, Rows, TabularTask
 from .build_problem import adapter_set, build_problem, build_workload
 from .datasets import DATASETS, Dataset, load_dataset
 from .mlp import mlp
 from .pretrain import Pretraining, pretrain
 from .reference import ReferenceScores, boosted_trees, tuned_shift
 from .split import Indices, split
+from .tabular import Materials, Rows, TabularTask
 
 __all__ = [
     "DATASETS",

@@ -14,8 +14,8 @@ from .._checks import at_least
 from .._random import derive_seed
 from ..metrics import Metric
 from ..runtime import write_tensors
-from .tabular import Materials
 from .disk_cache import Settings, cache_path, read_entry
+from .tabular import Materials
 
 #: Part of every key: raise it when the fit changes what comes out.
 REFERENCE_VERSION = 1

@@ -19,3 +19,8 @@ LOSSES: tuple[str, ...] = (
     "cost_sensitive_f",
     "score_oriented",
 )
+
+#: Losses that share a file, a table of formulas: its `ENTRIES` has them by name.
+FILES: dict[str, str] = {
+    name: "anyloss_metrics" for name in LOSSES if name.startswith("anyloss_") and name != "anyloss_precision_at_recall"
+}
