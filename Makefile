@@ -20,10 +20,12 @@ ENVIRONMENT := $(VENV)/.stamp-environment
 INSTALLED := $(VENV)/.stamp-installed
 FILE_LIST := $(VENV)/.source-files
 
-.PHONY: help setup lint types docs installed test bench demo clean FORCE
+TESTS_OPTIONS :=
+
+.PHONY: help setup lint types docs installed test test-all test-gpu tests bench demo clean FORCE
 
 help:  ## what there is to run
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## environment with pinned packages in .venv, and the built wheel in it
 
@@ -37,8 +39,18 @@ types: $(ENVIRONMENT)  ## mypy, strict
 docs: $(ENVIRONMENT)  ## the documentation as a site in build/site; a dead link or a missing page is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q --strict
 
-test: lint types docs installed  ## lint, types, documentation, all tests and doctests against the installed wheel
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --pyargs tests metricopt
+# Lint, types and documentation run beside the tests.
+test: installed  ## lint, types, documentation, tests and doctests against the installed wheel; of exhaustive tests a tenth
+	@$(MAKE) --no-print-directory -j4 lint types docs tests
+
+test-all: installed  ## the same with the exhaustive tests in full: some twenty minutes
+	@$(MAKE) --no-print-directory -j4 lint types docs tests TESTS_OPTIONS=--all
+
+test-gpu: installed  ## the tests that need a GPU
+	$(BIN)/pytest -q -m gpu tests
+
+tests: installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(TESTS_OPTIONS) --pyargs tests metricopt
 
 bench: installed  ## every speed benchmark beside its bound; fails where one falls short
 	$(BIN)/python benchmarks/run.py

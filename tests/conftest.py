@@ -20,8 +20,37 @@ settings.register_profile(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="the exhaustive forms as well, in full: `make test-all`")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of tests that are marked `exhaustive` every tenth case runs, and of each function at least one.
+
+    What is marked `full` runs with `--all` alone. Nothing is dropped: `make test-all` runs everything.
+    """
+    if config.getoption("--all"):
+        return
+    seen: dict[str, int] = {}
+    kept, left = [], []
+    for item in items:
+        out = item.get_closest_marker("full") is not None
+        if item.get_closest_marker("exhaustive") is not None:
+            function = item.nodeid.partition("[")[0]
+            out = seen.get(function, 0) % 10 != 0
+            seen[function] = seen.get(function, 0) + 1
+        (left if out else kept).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Runs before any module is collected, so doctests and child processes see it too."""
+    config.addinivalue_line("markers", "exhaustive: many cases of one kind; a tenth of them without --all")
+    config.addinivalue_line("markers", "full: runs with --all alone")
+    config.addinivalue_line("markers", "gpu: needs a GPU; `make test-gpu` runs these")
+    os.environ["METRICOPT_TEST_ALL"] = str(int(config.getoption("--all")))
     settings.load_profile("metricopt")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=False)

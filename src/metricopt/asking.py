@@ -59,7 +59,7 @@ class AskOnExecutor(Ask):
         self._workers = workers
 
     def at_once(self, least: int) -> int:
-        return max(least, self._workers)
+        return max(least, 4 * self._workers)  # so that no worker waits for the slowest of a round
 
     def __call__(self, metric: Metric, questions: Sequence[Question], meter: Meter) -> Iterator[float]:
         futures = []

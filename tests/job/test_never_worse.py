@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "studies"
 CHUNKS, CHUNK = 20, 10
 
 
@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shared / "never_worse"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_problem_of_this_chunk_is_lost_and_hardly_any_becomes_worse(chunk: int, folder: Path) -> None:
     """Each chunk may hold one that is worse; all together at most two of 200, which the last chunk to end checks."""

@@ -22,6 +22,7 @@ def test_nothing_is_left_on_the_cpu(name, kind):
     assert value.device.type == "meta" and scores.grad.shape == scores.shape
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in LOSSES for kind in LOSSES[name].card.targets])
 def test_a_gpu_gives_the_values_and_gradients_of_the_cpu(name, kind):

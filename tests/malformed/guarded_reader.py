@@ -181,7 +181,7 @@ def _run(path: Path) -> object:
     """What a run of that identity finds there; `identity` lies beside it."""
     identity = json.loads(path.with_suffix(".identity").read_text())
     with RunFolder(path, identity) as folder:
-        return sorted((question, *row) for question, rows in folder.answers._old.items() for row in rows)
+        return sorted((question, *row) for question, rows in folder.cache._old.items() for row in rows)
 
 
 def _resume(path: Path) -> object:

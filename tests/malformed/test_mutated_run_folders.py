@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from how_many import cases
 from metricopt.runtime import digest_of_file
 
 from .conftest import Reader
@@ -30,7 +31,7 @@ def test_a_damaged_finished_run_is_refused_or_is_the_very_same(reader: Reader, f
     sound = reader.read("outcome", fresh("finished"))
     assert reader.judge(sound, "sound")
     loaded = 0
-    for seed in range(60):
+    for seed in cases(60):
         folder = fresh("finished")
         draw = random.Random(f"{name} {seed}")
         before = (folder / name).read_bytes()
@@ -44,7 +45,7 @@ def test_a_damaged_finished_run_is_refused_or_is_the_very_same(reader: Reader, f
 
 @pytest.mark.parametrize("name", FILES)
 def test_something_that_is_no_file_is_refused(reader: Reader, fresh: Any, name: str) -> None:
-    for seed in range(10):
+    for seed in cases(10):
         folder = fresh("finished")
         misplaced(random.Random(f"{name} {seed}"), folder / name)
         assert not reader.judge(reader.read("outcome", folder), (name, seed), names=folder.name)
@@ -53,7 +54,7 @@ def test_something_that_is_no_file_is_refused(reader: Reader, fresh: Any, name: 
 @pytest.mark.parametrize("name", ["outcome.json", "report_data.json", "rows.jsonl"])
 def test_wrong_values_under_digests_that_fit_are_refused_by_name(reader: Reader, fresh: Any, name: str) -> None:
     """What someone makes who knows the format: here every value is checked, not only the digest."""
-    for seed in range(60):
+    for seed in cases(60):
         folder = fresh("finished")
         draw = random.Random(f"{name} {seed}")
         figures = json.loads((folder / "outcome.json").read_text())
@@ -70,7 +71,7 @@ def test_wrong_values_under_digests_that_fit_are_refused_by_name(reader: Reader,
 
 
 def test_saved_weights_that_lie_about_themselves_are_refused(reader: Reader, fresh: Any) -> None:
-    for seed in range(100):
+    for seed in cases(100):
         folder = fresh("finished")
         draw = random.Random(seed)
         path = folder / "model.safetensors"
@@ -90,7 +91,7 @@ def test_a_run_goes_on_from_sound_answers_only(reader: Reader, fresh: Any) -> No
     sound = reader.read("run", folder, in_full=True)
     assert reader.judge(sound, "sound")
     assert len(sound["found"]) == 30
-    for seed in range(300):
+    for seed in cases(300):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         path = folder / draw.choice(("answers.jsonl", "answers.jsonl", "run.json", ".lock"))
@@ -104,7 +105,7 @@ def test_a_run_goes_on_from_sound_answers_only(reader: Reader, fresh: Any) -> No
 
 
 def test_a_card_with_wrong_values_is_refused(reader: Reader, fresh: Any) -> None:
-    for seed in range(80):
+    for seed in cases(80):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         card = folder / "run.json"
@@ -117,7 +118,7 @@ def test_a_card_with_wrong_values_is_refused(reader: Reader, fresh: Any) -> None
 def test_a_damaged_run_that_goes_on_ends_where_the_undamaged_one_does(reader: Reader, fresh: Any) -> None:
     ends = reader.read("resume", _unfinished(fresh))
     assert reader.judge(ends, "sound")
-    for seed in range(30):
+    for seed in cases(30):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         answers = folder / "answers.jsonl"

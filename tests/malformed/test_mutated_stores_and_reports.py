@@ -6,12 +6,14 @@ import json
 import random
 from typing import Any
 
+from how_many import cases
+
 from .conftest import Reader
 from .mutations import as_json, damaged, disturbed, misplaced, resealed
 
 
 def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) -> None:
-    for seed in range(100):
+    for seed in cases(100):
         path = fresh("store.jsonl")
         draw = random.Random(seed)
         if seed % 10 == 0:
@@ -27,7 +29,7 @@ def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) ->
 
 
 def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any) -> None:
-    for seed in range(120):
+    for seed in cases(120):
         path = fresh("report_data.json")
         draw = random.Random(seed)
         if seed % 3:
@@ -40,7 +42,7 @@ def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any)
 def test_a_damaged_summary_is_refused_or_is_the_very_same(reader: Reader, fresh: Any) -> None:
     sound = reader.read("summary", fresh("job"))
     assert reader.judge(sound, "sound")
-    for seed in range(80):
+    for seed in cases(80):
         folder = fresh("job")
         draw = random.Random(seed)
         path = folder / "summary.json"

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from how_many import cases
+
 from .conftest import Reader
 from .mutations import PYTHON, SHELL, damaged, misplaced
 
 
 @pytest.mark.parametrize("part", range(2))
 def test_a_damaged_table_is_refused_or_gives_rows(reader: Reader, fresh: Any, part: int) -> None:
-    for seed in range(125):
+    for seed in cases(125):
         path = fresh("table.csv")
         draw = random.Random(1000 * part + seed)
         if seed % 12 == 0:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from how_many import cases
+
 from .conftest import Reader
 from .mutations import damaged, damaged_header, disturbed, misplaced, rewritten
 
@@ -27,7 +29,7 @@ def test_a_damaged_file_is_refused_or_is_the_very_same(
 ) -> None:
     sound = reader.read(kind, fresh(example))
     assert reader.judge(sound, "sound")
-    for seed in range(70):
+    for seed in cases(70):
         path = fresh(example)
         draw = random.Random(f"{kind} {inside} {seed}")
         file = path / inside if inside else path
@@ -45,7 +47,7 @@ def test_a_damaged_file_is_refused_or_is_the_very_same(
 def test_wrong_settings_and_tensors_under_a_digest_that_fits_are_refused(
     reader: Reader, fresh: Any, kind: str, example: str, inside: str
 ) -> None:
-    for seed in range(70):
+    for seed in cases(70):
         path = fresh(example)
         draw = random.Random(f"{kind} {inside} {seed}")
         file: Path = path / inside if inside else path

@@ -35,6 +35,7 @@ def resumes(runs: Runs, whole: Whole, folder: Path) -> None:
     assert result_of(folder) == whole.result
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(2))
 def test_killed_at_any_operation_it_resumes_to_the_same_bits(
     runs: Runs, whole: Whole, tmp_path: Path, part: int
@@ -50,6 +51,7 @@ def test_killed_at_any_operation_it_resumes_to_the_same_bits(
         resumes(runs, whole, folder)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(2))
 def test_a_full_disk_is_one_line_that_says_so_and_the_run_goes_on_when_there_is_room(
     runs: Runs, whole: Whole, tmp_path: Path, part: int

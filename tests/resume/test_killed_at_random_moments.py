@@ -12,6 +12,7 @@ from .conftest import Runs, Whole, kept_in, result_of
 KILLS_A_PART = 25
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(8))
 def test_a_killed_run_resumes_to_the_same_bits(runs: Runs, whole: Whole, tmp_path: Path, part: int) -> None:
     draw = random.Random(part)

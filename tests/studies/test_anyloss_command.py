@@ -30,6 +30,7 @@ def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["anyloss", *map(str, arguments)])
 
 
+@pytest.mark.full
 def test_the_smoke_preset_from_end_to_end(tmp_path: Path) -> None:
     out, page, plot, readme = (tmp_path / name for name in ("rows.jsonl", "table.md", "ranks.svg", "README.md"))
     readme.write_text("# Page\n<!-- metricopt: anyloss -->\n<!-- metricopt: end of anyloss -->\n")

@@ -1,8 +1,9 @@
-"""What the README says of a study is what its committed rows say."""
+"""What a page says of a study is what its committed rows say."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from studies.anyloss.print_study import to_markdown
 from studies.anyloss.rank_plot import rank_plot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = REPOSITORY / "docs" / "results"
 
 
 def _study(name: str) -> ModuleType:
@@ -32,7 +34,7 @@ def test_the_table_in_the_readme_is_that_of_the_rows(name: str, count: int) -> N
     study = _study(name)
     rows = ResultStore(study.ROWS).rows()
     assert len(rows) >= count
-    assert study.summary(rows) in (REPOSITORY / "README.md").read_text()
+    assert study.summary(rows) in (PAGES / f"{name.replace('_', '-')}.md").read_text()
 
 
 def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
@@ -40,7 +42,7 @@ def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
     study = make_study(PRESETS["full"](), ResultStore(results / "anyloss.jsonl").rows())
     assert study.missing == 0
     assert len(study.data) == 20
-    assert to_markdown(study, compact=True).strip() in (REPOSITORY / "README.md").read_text()
+    assert to_markdown(study, compact=True).strip() in (PAGES / "anyloss.md").read_text()
     assert to_markdown(study) == (results / "anyloss.md").read_text()
     assert rank_plot(study) == (REPOSITORY / "docs" / "images" / "anyloss-ranks.svg").read_text()
     page = (REPOSITORY / "docs" / "anyloss-study.md").read_text()
@@ -50,3 +52,13 @@ def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
         duels = [f"{one.wins}-{one.ties}-{one.losses}" for one in block.line("anyloss").against if one is not None]
         name = {"f1": "F1", "g_mean": "G-mean"}.get(block.metric, block.metric.replace("_", " "))
         assert f"| {network}, {name} | {' | '.join([*means, *duels])} |" in page
+
+
+def test_the_acceptance_page_holds_the_rows_of_the_study_and_the_level_holds() -> None:
+    table = (REPOSITORY / "studies" / "results" / "acceptance_level.md").read_text()
+    rows = [json.loads(line) for line in (REPOSITORY / "studies" / "results" / "acceptance_level.jsonl").read_text().splitlines()]
+    study = _study("acceptance_level")
+    assert study.table(rows).splitlines()[3:] == table.splitlines()[3:]
+    assert table[table.index("| metric") :].strip() in (PAGES / "acceptance.md").read_text()
+    assert len(rows) == 12
+    assert all(row["false"] <= study.limit(row["trials"]) for row in rows)

@@ -16,6 +16,7 @@ def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["table3", *map(str, arguments)])
 
 
+@pytest.mark.full
 def test_the_smoke_preset_from_end_to_end(tmp_path: Path) -> None:
     out, page, readme = tmp_path / "rows.jsonl", tmp_path / "table.md", tmp_path / "README.md"
     readme.write_text("# Page\n<!-- metricopt: table3 -->\n<!-- metricopt: end of table3 -->\n")

@@ -77,5 +77,5 @@ _metricopt("value_gradient", "exact gradient instead of ES", replace(_DEFAULT, d
 _WITH_SCALE = replace(PAPER_LITERAL, use_phi_scale=True, from_zero=True, spread=_DEFAULT.spread, lr=_DEFAULT.lr)
 _WITH_FIT = replace(_WITH_SCALE, learn=_DEFAULT.learn, norm=_DEFAULT.norm, members=_DEFAULT.members)
 _metricopt("paper_shift", "Algorithm 1 + output shift", PAPER_LITERAL, family="ladder")
-_metricopt("paper_shift_scale", "... + phi_scale, start at phi = 0", _WITH_SCALE, family="ladder")
+_metricopt("paper_shift_scale", "... + scale of phi, start at phi = 0", _WITH_SCALE, family="ladder")
 _metricopt("paper_shift_scale_fit", "... + offline fit of an ensemble", _WITH_FIT, family="ladder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -31,6 +32,7 @@ def expected_failures(estimator: Any) -> dict[str, str]:
     return {"check_sample_weight_equivalence_on_dense_data": NOT_EQUIVALENT}
 
 
+@pytest.mark.exhaustive
 @parametrize_with_checks(
     [
         MetricOptClassifier(cv=2, **QUICK),
