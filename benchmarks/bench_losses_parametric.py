@@ -1,4 +1,5 @@
-"""Losses that own tensors beside what a user would write instead: forward and backward of the same batch, one thread."""
+"""Losses that own tensors beside what a user would write instead: forward and backward of the same batch, one
+thread."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
     pip install --no-deps libauc kornia kornia-rs     they are no dependencies, and libauc pulls 780 MB otherwise
 
-pytorch-metric-learning stands in bench_losses_retrieval.py. Without the packages this measures nothing and says so. Each
+pytorch-metric-learning stands in bench_losses_retrieval.py. Without the packages this measures nothing and says so.
+Each
 pair is first held to the same value, so that both sides do the same work.
 """
 

@@ -188,13 +188,15 @@ def table(lines: list[dict[str, object]]) -> str:
     machine = describe_environment()
     head = (
         f"False acceptance and power of the acceptance test, {RESAMPLES} resamples, {100 * CONFIDENCE:g} % intervals: "
-        f"nominal {100 * NOMINAL:g} %.\n`python studies/acceptance_level.py`, {machine['cpu']}, torch {machine['torch']}.\n\n"
+        f"nominal {100 * NOMINAL:g} %.\n`python studies/acceptance_level.py`, {machine['cpu']}, torch "
+        f"{machine['torch']}.\n\n"
         "| metric | rows | trials | accepted, nothing to gain | accepted, gain of 2 standard errors | true gain | "
         "measured, where accepted | expected, where accepted |\n|---|---|---|---|---|---|---|---|\n"
     )
     body = "".join(
         f"| {x['metric']} | {x['rows']} | {x['trials']} | {100 * float(x['false']):.1f} % | "  # type: ignore[arg-type]
-        f"{100 * float(x['power']):.0f} % | {x['true_gain']:.4f} | {x['measured_gain']:.4f} | {x['expected_gain']:.4f} |\n"  # type: ignore[arg-type]
+        f"{100 * float(x['power']):.0f} % | {x['true_gain']:.4f} | {x['measured_gain']:.4f} | "
+        f"{x['expected_gain']:.4f} |\n"  # type: ignore[arg-type]
         for x in lines
     )
     return head + body

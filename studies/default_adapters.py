@@ -1,6 +1,7 @@
 """Which adapters a family of architectures should get by default: test figures on MNIST with a long tail.
 
-The training digits thin out from 600 zeros to 12 nines (50 : 1); validation and test are balanced. Every choice gets the
+The training digits thin out from 600 zeros to 12 nines (50 : 1); validation and test are balanced. Every choice gets
+the
 same `optimize(budget=300)`, without a holdout, and is judged on 5,000 test images that it never saw.
 
     METRICOPT_DATA=/path/to/data python studies/default_adapters.py [--seeds 0,1,2,3,4]
@@ -143,8 +144,10 @@ def main() -> None:
                 print(json.dumps(row), flush=True)
     machine = describe_environment()
     head = (
-        f"G-mean on 5,000 test digits, {options.calls} calls, seeds {options.seeds}, gain over the trained model and its "
-        f"standard error over seeds.\n`python studies/default_adapters.py`, {machine['cpu']}, torch {machine['torch']}.\n"
+        f"G-mean on 5,000 test digits, {options.calls} calls, seeds {options.seeds}, gain over the trained model and "
+        f"its "
+        f"standard error over seeds.\n`python studies/default_adapters.py`, {machine['cpu']}, torch "
+        f"{machine['torch']}.\n"
     )
     lines = [head, "| family | adapters | numbers | start | gain | seconds |\n|---|---|---|---|---|---|"]
     for name in options.families.split(","):
@@ -154,7 +157,8 @@ def main() -> None:
             start, seconds = (torch.tensor([row[key] for row in mine]).mean() for key in ("start", "seconds"))
             error = gain.std() / len(gain) ** 0.5
             lines.append(
-                f"| {name} | {choice} | {mine[0]['dim']} | {start:.4f} | {gain.mean():+.4f} ± {error:.4f} | {seconds:.1f} |"
+                f"| {name} | {choice} | {mine[0]['dim']} | {start:.4f} | {gain.mean():+.4f} ± {error:.4f} | "
+                f"{seconds:.1f} |"
             )
     text = "\n".join(lines) + "\n"
     print(text)

@@ -72,7 +72,8 @@ def violations(root: Path) -> list[str]:
 
 
 def _is_its_integration(where: Path, module: str) -> bool:
-    """integrations/sklearn may import sklearn at once: who imports it wants its classes, which derive from sklearn's."""
+    """integrations/sklearn may import sklearn at once: who imports it wants its classes, which derive from
+    sklearn's."""
     return where.parts[0] == "integrations" and where.with_suffix("").parts[1:2] == (module.split(".")[0],)
 
 

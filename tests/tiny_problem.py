@@ -1,4 +1,5 @@
-"""A problem that takes milliseconds and that a shift of the scores clearly improves; binary, multiclass or multilabel."""
+"""A problem that takes milliseconds and that a shift of the scores clearly improves; binary, multiclass or
+multilabel."""
 
 from __future__ import annotations
 

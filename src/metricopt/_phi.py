@@ -17,7 +17,8 @@ from ._types import Role
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """One named parameter inside phi, and the part that it plays: whoever needs a shift looks for the role, not the name."""
+    """One named parameter inside phi, and the part that it plays: whoever needs a shift looks for the role, not the
+    name."""
 
     name: str
     shape: tuple[int, ...]

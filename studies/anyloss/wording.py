@@ -44,11 +44,13 @@ def notes(study: Study) -> list[str]:
     rates = ", ".join(f"{rate:g}" for rate in training.rates)
     found = [
         (
-            f"{len(study.data)} data sets, {spec.folds} stratified folds, seed {spec.seed}. Every fold starts from fresh "
+            f"{len(study.data)} data sets, {spec.folds} stratified folds, seed {spec.seed}. Every fold starts from "
+            f"fresh "
             "weights, the same for all losses, and scales with its own training part."
         ),
         (
-            f"A fifth of each training fold is the validation part. It chooses the learning rate ({rates}) and the step "
+            f"A fifth of each training fold is the validation part. It chooses the learning rate ({rates}) and the "
+            f"step "
             "(early stopping) by the smallest value of the loss itself, for every loss alike, and tunes thresholds."
         ),
         (
@@ -57,8 +59,10 @@ def notes(study: Study) -> list[str]:
             'defaults of the library; "aimed" are those made for the metric of the column.'
         ),
         (
-            f"Wins and losses are differences of more than {ROPE:g} in the mean over folds. P is the Bayesian sign test "
-            f"with this region: how probable it is that better, same (within {ROPE:g}) or worse is the most likely outcome "
+            f"Wins and losses are differences of more than {ROPE:g} in the mean over folds. P is the Bayesian sign "
+            f"test "
+            f"with this region: how probable it is that better, same (within {ROPE:g}) or worse is the most likely "
+            f"outcome "
             "on a further data set. Ranks: 1 is best; CD is the critical difference of Nemenyi at 5 %."
         ),
     ]

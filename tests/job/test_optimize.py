@@ -41,6 +41,7 @@ def test_the_given_model_is_left_as_it_was(case: Case) -> None:
     model.register_forward_hook(lambda *_: calls.append(1))
     before, flags = copy.deepcopy(model.state_dict()), [p.requires_grad for p in model.parameters()]
     modes, state = [m.training for m in model.modules()], torch.get_rng_state()
+    threads = torch.get_num_threads()
     outcome = case.optimized()
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert [p.requires_grad for p in model.parameters()] == flags
@@ -49,7 +50,7 @@ def test_the_given_model_is_left_as_it_was(case: Case) -> None:
     assert [p.requires_grad for p in outcome.model.parameters()] == flags
     assert torch.equal(torch.get_rng_state(), state)
     assert len(model._forward_hooks) == 1
-    assert torch.get_num_threads() >= 1
+    assert torch.get_num_threads() == threads
 
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_keeps_the_split(case: Case) -> None:

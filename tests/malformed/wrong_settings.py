@@ -228,7 +228,8 @@ def called(seed: int) -> object:
         arguments |= {"method": "threshold", "budget": 64, "quiet": True}
     special = _special()
     for name in draw.sample((*SHARED, "calls", "config") if learning else OF_OPTIMIZE, draw.choice((1, 1, 1, 2))):
-        # A watcher may raise what it likes, and many of ANYTHING can be called; a run is kept wherever it is told to be.
+        # A watcher may raise what it likes, and many of ANYTHING can be called; a run is kept wherever it is told to
+        # be.
         nearly = name in ("watch", "run") or draw.random() < 0.6
         arguments[name] = draw.choice(special[name] if nearly else ANYTHING)
     model = arguments.pop("model")

@@ -1,4 +1,5 @@
-"""The page in headless Chromium: every control is clicked, nothing is fetched, nothing complains, a phone shows it all."""
+"""The page in headless Chromium: every control is clicked, nothing is fetched, nothing complains, a phone shows it
+all."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ milliseconds. Requests and replies are lines of JSON:
     {"do": "run", "folder": F, "kill_after": seconds, "at": [label, n], "then": "kill" | "tear" | "fail"}
     {"do": "begin", "folder": F, "hold": n}    waits until question n is asked, then {"do": "release"} or {"do": "kill"}
 
-A label is an operation on a file: its name and the file's. At the n-th time that it is about to happen, the child is killed
+A label is an operation on a file: its name and the file's. At the n-th time that it is about to happen, the child is
+    killed
 ("kill"), is killed when half of it is done ("tear"), or is told that the disk is full ("fail").
 """
 
@@ -94,7 +95,8 @@ class Child:
         self._told = b""
 
     def listen(self, *, seconds: float | None = None, until: bytes | None = None) -> bool:
-        """Read what the child tells until it is gone; False where it is still there after `seconds`, or told `until`."""
+        """Read what the child tells until it is gone; False where it is still there after `seconds`, or told
+        `until`."""
         end = None if seconds is None else self._since + seconds
         while until is None or until not in self._told:
             left = None if end is None else max(end - time.monotonic(), 0.0)
@@ -158,7 +160,8 @@ class Child:
 
 
 def small_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> None:
-    """About 70 questions in less than a tenth of a second; all stages, a value function, and a change that is accepted."""
+    """About 70 questions in less than a tenth of a second; all stages, a value function, and a change that is
+    accepted."""
     from tiny_problem import tiny_data
 
     listening = [question]  # in a list it is no part of what makes this metric this metric

@@ -13,7 +13,8 @@ from studies.anyloss.statistics import critical_difference, rank, sign_test
 
 
 def exact(wins: int, ties: int, losses: int) -> list[float]:
-    """How often each share of a Dirichlet draw is the largest: shares are ordered as the gammas that they are made of."""
+    """How often each share of a Dirichlet draw is the largest: shares are ordered as the gammas that they are made
+    of."""
     weights = [wins + 1e-4, ties + 1 + 1e-4, losses + 1e-4]
     found = []
     for i, own in enumerate(weights):

@@ -56,7 +56,10 @@ def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
 
 def test_the_acceptance_page_holds_the_rows_of_the_study_and_the_level_holds() -> None:
     table = (REPOSITORY / "studies" / "results" / "acceptance_level.md").read_text()
-    rows = [json.loads(line) for line in (REPOSITORY / "studies" / "results" / "acceptance_level.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (REPOSITORY / "studies" / "results" / "acceptance_level.jsonl").read_text().splitlines()
+    ]
     study = _study("acceptance_level")
     assert study.table(rows).splitlines()[3:] == table.splitlines()[3:]
     assert table[table.index("| metric") :].strip() in (PAGES / "acceptance.md").read_text()

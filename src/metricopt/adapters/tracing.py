@@ -24,7 +24,8 @@ def traced(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
     """The steps of `model` and its output, a nest of `Ref`s; None where its code cannot be traced.
 
     Code that looks at values, or does other things than pass tensors on, cannot: such a model is one step.
-    The probe shows what each step gives for two numbers of rows: what is no batch of rows is never kept in front of phi.
+    The probe shows what each step gives for two numbers of rows: what is no batch of rows is never kept in front of
+        phi.
 
     Args:
         model: in eval mode.
@@ -149,7 +150,8 @@ def _constant(*value: Any) -> Callable[[], Any]:
 
 
 class _attribute:
-    """Reads a parameter, buffer or constant of the model anew each time; a class, so that a deepcopy follows its model."""
+    """Reads a parameter, buffer or constant of the model anew each time; a class, so that a deepcopy follows its
+    model."""
 
     def __init__(self, model: nn.Module, target: str) -> None:
         self.model, self.target = model, target

@@ -53,7 +53,8 @@ def run_bench(
     compact: Annotated[bool, typer.Option("--compact", help="Print one small table per task.")] = False,
     markdown: Annotated[Path | None, typer.Option(help="Write the whole table to this file.")] = None,
 ) -> None:
-    """Methods side by side on your own problems. Runs what is not in the file of results yet; stop and start at will."""
+    """Methods side by side on your own problems. Runs what is not in the file of results yet; stop and start at
+    will."""
     from ..bench import TableSpec
 
     spec = TableSpec(

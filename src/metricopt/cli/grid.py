@@ -1,4 +1,5 @@
-"""A table on the terminal whose words stay whole: it is made to fit the width, and is wider where that is not enough."""
+"""A table on the terminal whose words stay whole: it is made to fit the width, and is wider where that is not
+enough."""
 
 from __future__ import annotations
 

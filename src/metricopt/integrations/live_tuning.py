@@ -127,6 +127,7 @@ def _copyable() -> Iterator[None]:
         if "deepcopy" not in str(error) and "pickle" not in str(error):
             raise
         raise ConfigError(
-            f"the model cannot be copied: {error}. It seems to hold more than layers, for example a loss that it keeps; "
+            f"the model cannot be copied: {error}. It seems to hold more than layers, for example a loss that it "
+            f"keeps; "
             "clear that when an epoch ends, or name the network inside it with module="
         ) from error

@@ -55,7 +55,8 @@ class MLflowSink(Sink):
         super().__init__()
         if run_id is not None and (experiment is not None or run_name is not None):
             raise ConfigError(
-                f"run_id={run_id!r} names a run that exists; leave out experiment= and run_name=, which are of a new one"
+                f"run_id={run_id!r} names a run that exists; leave out experiment= and run_name=, which are of a new "
+                f"one"
             )
         self._mlflow: Any = require("mlflow", extra="mlflow", purpose="MLflowSink")
         self.experiment = experiment

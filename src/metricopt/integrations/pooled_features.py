@@ -162,7 +162,8 @@ def _inputs(model: nn.Module, batch: Batch, labels: str) -> dict[str, Any]:
 
 
 def _leads_to(logits: Tensor, call: _Call, per_token: bool) -> bool:
-    """Whether this call turned one row of features an example into the logits, or (B, T) rows into logits among them."""
+    """Whether this call turned one row of features an example into the logits, or (B, T) rows into logits among
+    them."""
     dims = 3 if per_token else 2
     if not call.inputs.is_floating_point() or call.inputs.dim() != dims or len(call.inputs) != len(logits):
         return False

@@ -156,14 +156,17 @@ def _bodies(model: nn.Module, sites: Sequence[Site], left: int) -> list[tuple[Ad
         if names:
             where: dict[str, Any] = {family.adapter.kind(): lambda site: site.name in names}
             found += [(Projected(adapter=family.adapter, dim=left), where), (family.adapter, where)]
+    names_of_free = {site.name for site in free}
+
+    def only_free(one: Adapter | Projected) -> tuple[Adapter | Projected, dict[str, Any]]:
+        inner = one.adapter if isinstance(one, Projected) else one
+        return one, {inner.kind(): lambda site: site.name in names_of_free}
+
     if len(maps) == 1:  # a bias or a gain there would be the output shift once more
-        low_rank: list[tuple[Adapter | Projected, dict[str, Any]]] = [
-            (LoRA(rank=max(left // channel_shape(maps[0].module)[0], 1)), {})
-        ]
-        return found + low_rank
-    others: list[Adapter] = [Film(), ConditionalNorm(), LoRA()]
-    everywhere: list[Adapter | Projected] = [InputBias(dim=left), *(Projected(adapter=one, dim=left) for one in others)]
-    return found + [(one, {}) for one in everywhere]
+        return [*found, only_free(LoRA(rank=max(left // channel_shape(maps[0].module)[0], 1)))]
+    plain: list[Adapter] = [Film(), ConditionalNorm(), LoRA()]
+    everywhere: list[Adapter | Projected] = [InputBias(dim=left), *(Projected(adapter=one, dim=left) for one in plain)]
+    return found + [only_free(one) for one in everywhere]
 
 
 def _unshared(model: nn.Module, sites: Sequence[Site]) -> list[Site]:

@@ -40,7 +40,8 @@ def validate_arguments(**given: Any) -> None:
 
 
 def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
-    """Outputs for a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds another.
+    """Outputs for a few examples. Rows that are probabilities come from a softmax in the model, and a loss adds
+    another.
 
     Raises: ConfigError where the model does not take the inputs, or returns something else than a row for each.
     """
@@ -60,7 +61,8 @@ def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
     if rows != count:
         told = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         raise ConfigError(
-            f"the model must return one tensor of scores with a row for each of {count} examples (or several, or a list "
+            f"the model must return one tensor of scores with a row for each of {count} examples (or several, or a "
+            f"list "
             f"of records), got {told}; wrap it in a module that returns the scores alone"
         )
     if isinstance(outputs, Tensor):
@@ -77,7 +79,8 @@ def _check_scores(model: nn.Module, inputs: Any, scores: Tensor) -> None:
     squashing = _last_to_run(model, inputs, scores)
     if squashing is not None:
         raise ConfigError(
-            f"the model ends in {type(squashing).__name__}; give it without its last layer: losses and metrics here take "
+            f"the model ends in {type(squashing).__name__}; give it without its last layer: losses and metrics here "
+            f"take "
             "raw scores, where a label is decided by the sign or by the largest"
         )
     wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
@@ -93,7 +96,8 @@ def _check_scores(model: nn.Module, inputs: Any, scores: Tensor) -> None:
 
 
 def _last_to_run(model: nn.Module, inputs: Any, scores: Tensor) -> nn.Module | None:
-    """The sigmoid or softmax whose output is the output of the model; what is registered but not used does not count."""
+    """The sigmoid or softmax whose output is the output of the model; what is registered but not used does not
+    count."""
     given: list[tuple[nn.Module, Any]] = []
     squashing = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
     handles = [

@@ -57,7 +57,8 @@ def gather(data: Any, name: str) -> Examples:
     inputs, targets = (_nest(part, f"{side} of {name}") for part, side in zip(data, ("inputs", "targets"), strict=True))
     if rows_of(inputs) != rows_of(targets) or rows_of(inputs) == 0:
         raise DataError(
-            f"{name} has {rows_of(inputs)} inputs and {rows_of(targets)} targets; both must have the same length, at least 1"
+            f"{name} has {rows_of(inputs)} inputs and {rows_of(targets)} targets; both must have the same length, at "
+            f"least 1"
         )
     return Examples(inputs=inputs, targets=targets)
 

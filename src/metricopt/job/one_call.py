@@ -93,8 +93,10 @@ def optimize(
         sampler: mini-batches of the loss are drawn "plain" or class-"balanced".
         batch_size: examples of a mini-batch.
         device: where to compute; by default an accelerator if there is one, else where the model is.
-        outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond doubt.
-        groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided between
+        outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond
+            doubt.
+        groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided
+            between
             search and acceptance, and are drawn together.
         stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
             memory.

@@ -103,8 +103,8 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     ready_train, ready_search = (ready(twin, part, device) for part in (examples, search))
     outputs = first_outputs(twin, sliced(ready_search.inputs, 0, 64))
     _check_targets(examples, whole, outputs, settings)
-    check_loss(loss, twin, ready_train)
     kind = _kind(outputs, search, examples, settings, metric)
+    check_loss(loss, twin, ready_train)
     workload = TensorWorkload(
         adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(ready_search.inputs, 0, 8), kind=kind),
         loss=loss,
@@ -140,7 +140,8 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
         )
     if metric.resampling == "none":
         raise ConfigError(
-            f'metric {metric.name!r} says resampling="none": its examples cannot be drawn anew, so nothing can be tested '
+            f'metric {metric.name!r} says resampling="none": its examples cannot be drawn anew, so nothing can be '
+            f"tested "
             "on them. Give acceptance=None to trust the search"
         )
     if isinstance(acceptance, bool | str):

@@ -89,7 +89,8 @@ def like_probabilities(model: nn.Module, scores: Sequence[Tensor], inputs: Any) 
     if len(flat) < _ENOUGH_SCORES or not bool(((flat >= 0) & (flat <= 1)).all()) or _ends_linear(model, inputs):
         return None
     return (
-        f"all {len(flat):,} scores of val lie between 0 and 1, as if the model ended in a sigmoid. Scores are raw here: "
+        f"all {len(flat):,} scores of val lie between 0 and 1, as if the model ended in a sigmoid. Scores are raw "
+        f"here: "
         "above 0 means the positive class, so every example counts as positive. If it does end in a sigmoid, give the "
         "model without it; if not, leave it as it is"
     )
@@ -121,7 +122,8 @@ def one_class(targets: Any) -> str | None:
     if not bool((targets == targets.reshape(-1)[0]).all()):
         return None
     return (
-        f"all {len(targets):,} targets of val are {targets.reshape(-1)[0].item():g}, so the best that can be found is to "
+        f"all {len(targets):,} targets of val are {targets.reshape(-1)[0].item():g}, so the best that can be found is "
+        f"to "
         "say so always; give val examples of all classes"
     )
 
@@ -138,6 +140,7 @@ def trained_on(train: Examples, judged: Examples, name: str) -> str | None:
     if share <= _MOST_TRAINED_ON or len(rows.unique()) < _LEAST_DIFFERENT * len(rows):
         return None
     return (
-        f"{100 * share:.0f} % of the rows of {name} are also in train. The metric of rows that the model was trained on "
+        f"{100 * share:.0f} % of the rows of {name} are also in train. The metric of rows that the model was trained "
+        f"on "
         "is too good, and the acceptance test on them says little about new ones; give rows that it was not trained on"
     )

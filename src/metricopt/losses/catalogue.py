@@ -29,7 +29,8 @@ class Catalogue(Mapping[str, LossEntry]):
                 self._modules.add(name, f"{group.__name__}.{files.get(name, name)}")
 
     def add(self, entry: LossEntry) -> LossEntry:
-        """Register a loss of one's own under the name of its card: `get_loss`, `for_metric` and `optimize` then know it.
+        """Register a loss of one's own under the name of its card: `get_loss`, `for_metric` and `optimize` then know
+        it.
 
         Raises: ConfigError where there is a loss of that name.
         """

@@ -155,7 +155,8 @@ def observe_within_budget(problem: Problem, phis: Tensor) -> Tensor:
 
 
 def needs_a_limit(problem: Problem, method: str) -> None:
-    """Raise ConfigError where neither calls nor seconds are limited: a search that never stops by itself would not end."""
+    """Raise ConfigError where neither calls nor seconds are limited: a search that never stops by itself would not
+    end."""
     budget = problem.meter.budget
     if budget.calls is None and budget.seconds is None:
         raise ConfigError(

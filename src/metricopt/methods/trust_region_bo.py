@@ -29,7 +29,8 @@ _SUCCESSES = 3
 @final
 @dataclass(frozen=True, kw_only=True)
 class TrustRegionBO(Method):
-    """TuRBO-1 over `z = phi / phi_scale` in the box [-box, box]^d: phi = 0, a Sobol design, then rounds of Thompson samples.
+    """TuRBO-1 over `z = phi / phi_scale` in the box [-box, box]^d: phi = 0, a Sobol design, then rounds of Thompson
+    samples.
 
     A round fits a Gaussian process to what was observed since the last restart, spreads candidates over a box around
     the best point, its sides scaled by the lengthscales, and observes the best candidates of `batch` posterior

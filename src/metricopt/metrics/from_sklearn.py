@@ -56,7 +56,8 @@ def from_sklearn(
     sign goes into the direction, and the raw value is the loss itself.
 
     Args:
-        metric: for example "f1_macro", "mae" (see `SHORT_NAMES`), `make_scorer(fbeta_score, beta=2)`, or `sklearn.metrics.hamming_loss`.
+        metric: for example "f1_macro", "mae" (see `SHORT_NAMES`), `make_scorer(fbeta_score, beta=2)`, or
+            `sklearn.metrics.hamming_loss`.
         higher_is_better: scorers state it; functions do not.
         name: for tables; the scorer's or function's name if None.
         bounds: range of the metric function, before a scorer's sign. (0, 1) for classification, except where

@@ -9,7 +9,8 @@ from typing import final
 @final
 @dataclass(frozen=True, kw_only=True)
 class ShortName:
-    """A scorer of scikit-learn under another name. A scorer `neg_...` is asked for the error itself, without its sign."""
+    """A scorer of scikit-learn under another name. A scorer `neg_...` is asked for the error itself, without its
+    sign."""
 
     title: str
     scorer: str

@@ -78,7 +78,8 @@ def digest_of_file(path: str | os.PathLike[str]) -> str:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in `folder` and its subfolders; nobody may be writing there."""
+    """Remove the temporary files that killed writers left in `folder` and its subfolders; nobody may be writing
+    there."""
     for found in [*folder.glob(".*"), *folder.glob("[!.]*/.*")]:
         if _TEMPORARY.fullmatch(found.name) and found.is_file() and not found.is_symlink():
             found.unlink(missing_ok=True)

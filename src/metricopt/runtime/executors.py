@@ -143,7 +143,8 @@ class ProcessExecutor(Executor):
     """Runs jobs in `workers` fresh processes (spawn), each with `threads` torch threads.
 
     Jobs, their arguments and their values travel between the processes by `cloudpickle`: functions of modules by name,
-    those of a notebook or inside others by value. A worker that dies (killed, out of memory) makes its own job a JobFailed that
+    those of a notebook or inside others by value. A worker that dies (killed, out of memory) makes its own job a
+    JobFailed that
     names the exit code; a new worker takes its place and the other jobs do not notice.
     """
 

@@ -16,12 +16,14 @@ from typing import Any, Self
 from .._errors import CheckpointError
 from .atomic_file import read_whole, sync_folder, write_all, write_failed
 
-#: MetricCache are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to flush.
+#: MetricCache are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to
+#: flush.
 _FLUSH_SECONDS = 0.2
 
 
 class MetricCache:
-    """A file of a metric's answers by question, appended to; what it holds is given back before anything is asked again.
+    """A file of a metric's answers by question, appended to; what it holds is given back before anything is asked
+    again.
 
     A search that depends on its seed and on the answers alone can be stopped at any moment: run again, it asks the
     same questions in the same order, gets the old answers for nothing, and goes on where it was. A question that is

@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 @final
 class RayExecutor(Executor):
-    """Runs jobs as Ray tasks of one CPU each. A worker or machine that dies costs nothing: its jobs run again elsewhere.
+    """Runs jobs as Ray tasks of one CPU each. A worker or machine that dies costs nothing: its jobs run again
+    elsewhere.
 
     On one machine nothing is needed but the extra `ray`. On many, start `ray start --head` on one and
     `ray start --address=HEAD:6379` on the others; `address="auto"`, or RAY_ADDRESS in the environment, finds them.

@@ -124,7 +124,8 @@ class RunFolder:
                 for k in changed[:4]
             )
             raise ConfigError(
-                f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun with"
+                f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun "
+                f"with"
             )
 
 

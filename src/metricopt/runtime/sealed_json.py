@@ -39,7 +39,8 @@ def read_sealed(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def strict_object(text: bytes | str, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object `text`, without NaN and without a name that stands twice. Raises CheckpointError naming `path`."""
+    """The JSON object `text`, without NaN and without a name that stands twice. Raises CheckpointError naming
+    `path`."""
     try:
         found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
     except RecursionError as error:

@@ -57,7 +57,8 @@ def finetune(
         start: `(n, d)`.
         steps: T.
         seeds: one for each run.
-        phi_scale: `(d,)`: step and search in z = phi / phi_scale, so that step sizes and perturbations mean the same for
+        phi_scale: `(d,)`: step and search in z = phi / phi_scale, so that step sizes and perturbations mean the same
+            for
             every adapter. The source then sees z: give it `Scaled(value, phi_scale)`. None, the paper's, is z = phi.
     """
     problem.spec.check(start)

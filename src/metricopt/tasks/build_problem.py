@@ -18,7 +18,8 @@ from .tabular import ADAPTERS, Materials
 
 
 def adapter_set(name: str, *, dim: int) -> list[Adapter]:
-    """The adapters called "paper" (an input bias of `dim` numbers) or "shifted" (two of them shift and scale the score).
+    """The adapters called "paper" (an input bias of `dim` numbers) or "shifted" (two of them shift and scale the
+    score).
 
     >>> [type(adapter).__name__ for adapter in adapter_set("shifted", dim=16)]
     ['InputBias', 'OutputShift']

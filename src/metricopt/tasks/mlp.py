@@ -19,7 +19,8 @@ def mlp(
     dropout: float = 0.1,
     slope: float = 0.01,
 ) -> nn.Sequential:
-    """Linear, BatchNorm1d, LeakyReLU, Dropout for every hidden width, then Linear to one score (MetricOpt, section 4.3).
+    """Linear, BatchNorm1d, LeakyReLU, Dropout for every hidden width, then Linear to one score (MetricOpt, section
+    4.3).
 
     One flat `nn.Sequential`, so that everything in front of the first adapted layer can be split off.
 

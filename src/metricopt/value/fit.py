@@ -204,7 +204,8 @@ def check_match(value: ValueFunction, trajectories: Trajectories, interpolation:
         )
     if value.fingerprint and trajectories.fingerprint != value.fingerprint:
         raise FingerprintMismatch(
-            f"the value function is for phi {value.fingerprint}, the trajectories are of phi {trajectories.fingerprint}; "
+            f"the value function is for phi {value.fingerprint}, the trajectories are of phi "
+            f"{trajectories.fingerprint}; "
             "collect trajectories on the model that it is for"
         )
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from .._checks import one_of
 from .._errors import ConfigError
 
-#: Labels by the sign of one score; by the largest of several; by the sign of each of several; real numbers; points whose
+#: Labels by the sign of one score; by the largest of several; by the sign of each of several; real numbers; points
+#: whose
 #: distances count; detections; a class for each position (pixel, token); anything else, which only the metric reads.
 OutputKind: TypeAlias = Literal[
     "binary", "multiclass", "multilabel", "values", "embeddings", "boxes", "positions", "other"
@@ -57,7 +58,8 @@ def check_labels(kind: OutputKind, targets: Tensor, outputs: Tensor, name: str) 
     if bool(targets.isnan().any()) if targets.is_floating_point() else False:
         at = int(targets.reshape(len(targets), -1).isnan().any(dim=1).nonzero()[0, 0])
         raise ConfigError(
-            f"the targets of {name} hold NaN, the first one in row {at} (counted from 0); leave these rows out, or fill "
+            f"the targets of {name} hold NaN, the first one in row {at} (counted from 0); leave these rows out, or "
+            f"fill "
             "in what is known"
         )
     if kind == "multiclass" and _whole(targets):
@@ -68,7 +70,8 @@ def check_labels(kind: OutputKind, targets: Tensor, outputs: Tensor, name: str) 
             )
         if low < 0 or high >= classes:
             raise ConfigError(
-                f"the labels of {name} run from {low} to {high}, but the model has {classes} scores for the classes 0 to "
+                f"the labels of {name} run from {low} to {high}, but the model has {classes} scores for the classes 0 "
+                f"to "
                 f"{classes - 1}; number the classes from 0, or give a model with a score for each"
             )
 

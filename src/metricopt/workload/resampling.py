@@ -1,4 +1,5 @@
-"""Drawing examples anew: how much would a gain differ on other examples? One home for every bootstrap of the project."""
+"""Drawing examples anew: how much would a gain differ on other examples? One home for every bootstrap of the
+project."""
 
 from __future__ import annotations
 

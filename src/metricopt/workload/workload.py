@@ -250,7 +250,7 @@ class Workload(ABC):
 
     def prepare(self) -> None:
         """Compute now what is computed once: features, scale. Budgets of seconds then begin without it."""
-        self.kind, self.phi_scale  # noqa: B018 - both are kept
+        _ = self.kind, self.phi_scale
 
     def precision(self) -> AbstractContextManager[Any]:
         """Autocast where it was asked for."""

@@ -1,4 +1,5 @@
-"""Metrics from a URL, without a server: addresses, options and proxies that cannot work, and what counts as an answer."""
+"""Metrics from a URL, without a server: addresses, options and proxies that cannot work, and what counts as an
+answer."""
 
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def _notes_on_range(plain: Metric, metric: Metric) -> tuple[str, ...]:
 
 
 def _made_up(target: Target, rows: Tensor) -> Tensor:
-    """Scores that mean nothing, `(N,)` or `(N, K)`; numbers half-way from the mean to the truth, which no metric minds."""
+    """Scores that mean nothing, `(N,)` or `(N, K)`; numbers half-way from the mean to the truth, which no metric
+    minds."""
     if target.labels is None:
         return (rows + rows.mean()) / 2
     classes, count = len(target.labels), len(rows)

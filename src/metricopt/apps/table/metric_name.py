@@ -21,7 +21,8 @@ def called(metric: str, name: str) -> str:
         metric: in one word, see `metric_from_spec`.
         name: that the metric has.
 
-    Returns: of a command the program or its script with the arguments, of an address the last part of its path, else `name`.
+    Returns: of a command the program or its script with the arguments, of an address the last part of its path, else
+        `name`.
 
     >>> called("cmd:/opt/env/bin/python /tmp/rate.py --fast {file}", ""), called("http://127.0.0.1:8765/v1/rate?key=1", "")
     ('rate.py --fast', 'rate')

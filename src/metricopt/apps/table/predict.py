@@ -80,7 +80,8 @@ def finished_summary(folder: Path) -> TableSummary:
         )
     if (folder / SEARCH).is_dir() or (folder / "run.json").exists():
         raise CheckpointError(
-            f"{str(folder)!r} holds no finished job on a table. If it was stopped, run its command again; the run of a problem of your "
+            f"{str(folder)!r} holds no finished job on a table. If it was stopped, run its command again; the run of "
+            f"a problem of your "
             "own has no table to predict from: load it with metricopt.load(folder, model)"
         )
     raise CheckpointError(f"{str(folder)!r} is no run folder; give the folder that `metricopt optimize` named")

@@ -102,7 +102,8 @@ def settle_target(column: Any, name: str, *, task: Task | Literal["auto"], posit
     distinct = len(set(values.tolist()))
     if distinct == 1:
         raise DataError(
-            f"every row of the target {name!r} is {values.tolist()[0]!r}: there is nothing to tell apart; name another column"
+            f"every row of the target {name!r} is {values.tolist()[0]!r}: there is nothing to tell apart; name "
+            f"another column"
         )
     numeric = values.dtype.kind in "iuf"
     if task == "regression" or (task == "auto" and numeric and not _are_classes(values, distinct)):

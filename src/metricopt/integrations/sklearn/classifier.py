@@ -51,7 +51,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             `sklearn.frozen.FrozenEstimator` to keep it.
         cv: where the rows come from that the model has not seen. A number of folds, or a splitter: every row is rated
             by a model that was trained without its fold, a shift of the scores is tuned on all of them and carried
-            over to a model that is trained on all rows, as `TunedThresholdClassifierCV` does. None: `validation_fraction` of the rows is held out, the model is
+            over to a model that is trained on all rows, as `TunedThresholdClassifierCV` does. None:
+                `validation_fraction` of the rows is held out, the model is
             trained on the others, and phi may enter the network anywhere. "auto": 5 folds up to 10,000 rows, since a
             part of few rows proves nothing; None for more, and for metrics of order alone, which no shift moves.
         calls: of the metric that `fit` may make, test included; 0 trains only. With folds at least 174: five searches

@@ -48,7 +48,8 @@ def focal(
     Raises:
         ConfigError: shapes that fit no kind, a negative gamma, or weights of the wrong length.
 
-    Beside kornia's `binary_focal_loss_with_logits`, n = 4,096, float64, with and without alpha: value and gradient equal.
+    Beside kornia's `binary_focal_loss_with_logits`, n = 4,096, float64, with and without alpha: value and gradient
+    equal.
     Its `focal_loss` of K classes is a K-th of this one: it takes the mean over examples times classes.
 
     >>> import torch

@@ -94,6 +94,7 @@ def _levels(threshold: Threshold, scores: Tensor) -> Tensor:
     levels = torch.as_tensor(threshold, dtype=scores.dtype, device=scores.device)
     if levels.shape != scores.shape[1:]:
         raise ConfigError(
-            f"threshold must have one number for each of the {scores.shape[-1]} columns, got shape {tuple(levels.shape)}"
+            f"threshold must have one number for each of the {scores.shape[-1]} columns, got shape "
+            f"{tuple(levels.shape)}"
         )
     return levels

@@ -92,7 +92,8 @@ def _command(text: str, higher_is_better: bool | None, given: dict[str, Any]) ->
         )
     for word in unfilled(words):
         raise ConfigError(
-            f"{FILE} in {word!r} of {text!r} would stay as it is: it stands for the path of the NumPy file only where it "
+            f"{FILE} in {word!r} of {text!r} would stay as it is: it stands for the path of the NumPy file only where "
+            f"it "
             f"is a word of its own or follows '='; write {FILE} or --data={FILE}"
         )
     name = " ".join(words)

@@ -178,7 +178,8 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def _shown(report_data: ReportData, best: Sequence[Sequence[float]]) -> list[float]:
-    """The values that the vertical axis must hold: where every curve ends, and all but the worst of what came before."""
+    """The values that the vertical axis must hold: where every curve ends, and all but the worst of what came
+    before."""
     pooled = sorted((value for values in best for value in values), key=lambda value: report_data.better_by(value, 0.0))
     return [pooled[len(pooled) // 20], pooled[-1], *(values[-1] for values in best)]
 

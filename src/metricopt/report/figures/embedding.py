@@ -26,7 +26,8 @@ def embedding(report_data: ReportData) -> Figure | Absent:
         key="embedding",
         title=_TITLE,
         caption=(
-            f"Each of {counted(len(report_data.embedding), 'dot')} is one setting of the adaptation parameters, where the value "
+            f"Each of {counted(len(report_data.embedding), 'dot')} is one setting of the adaptation parameters, where "
+            f"the value "
             "function places it. Colours that change gradually mean that it has learned what moves the metric; "
             f"the directions themselves have no unit.{shown}"
         ),
@@ -66,7 +67,8 @@ def _draw(report_data: ReportData, width: int) -> Markup:
 
 
 def _limits(report_data: ReportData, values: Sequence[float]) -> tuple[float, float]:
-    """Worst and best colour: all but the outermost twentieth on the worse side, so that one bad dot does not flatten all."""
+    """Worst and best colour: all but the outermost twentieth on the worse side, so that one bad dot does not flatten
+    all."""
     ranked = sorted(values, key=lambda value: report_data.better_by(value, 0.0))
     return ranked[len(ranked) // 20], ranked[-1]
 

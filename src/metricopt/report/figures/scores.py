@@ -40,7 +40,8 @@ def scores(report_data: ReportData) -> Figure | Absent:
     return Figure(
         key="scores",
         title=_TITLE,
-        caption=f"How often the scores of each true class fall where; the less the classes overlap, the better.{threshold}",
+        caption=f"How often the scores of each true class fall where; the less the classes overlap, the "
+        f"better.{threshold}",
         measured=f"Measured on the {words.part}.",
         wide=_draw(shown, words, WIDE),
         narrow=_draw(shown, words, NARROW),

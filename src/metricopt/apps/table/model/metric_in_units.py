@@ -50,7 +50,8 @@ def metric_of_numbers(inner: Metric, scale: TargetScale, targets: Tensor) -> Met
         worst = perfect - 1.0 if inner.higher_is_better else perfect + 1.0
     elif math.isclose(perfect, typical) or (perfect > typical) is not inner.higher_is_better:
         raise ConfigError(
-            f"metric {inner.name!r} rates a perfect prediction {perfect:.6g} and the mean of the targets {typical:.6g}, "
+            f"metric {inner.name!r} rates a perfect prediction {perfect:.6g} and the mean of the targets "
+            f"{typical:.6g}, "
             f"with higher_is_better={inner.higher_is_better}: so its range cannot be told from the data; correct the "
             "direction, or state the range with bounds=(low, high)"
         )

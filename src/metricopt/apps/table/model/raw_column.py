@@ -143,7 +143,8 @@ def _numbers(name: str, numbers: Numbers, kind: Kind = "number", objects: Object
     infinite = int(np.isinf(numbers).sum())
     if infinite:
         raise DataError(
-            f"column {name!r} contains infinity or a value too large: {infinite} of {len(numbers)} values are infinite; "
+            f"column {name!r} contains infinity or a value too large: {infinite} of {len(numbers)} values are "
+            f"infinite; "
             "replace them by a finite number, or by NaN for missing"
         )
     empty = bool(np.isnan(numbers).all())

@@ -59,7 +59,8 @@ class TargetScale:
         return outputs.double() * self.spread + self.center
 
     def in_units(self, network: nn.Sequential) -> nn.Sequential:
-        """A float64 copy of a trained network with outputs in the user's units: the scale is folded into its last layer.
+        """A float64 copy of a trained network with outputs in the user's units: the scale is folded into its last
+        layer.
 
         Float64, because targets far from zero leave float32 few digits for their differences.
 
