@@ -19,6 +19,7 @@ EXTRAS := all,dev
 ENVIRONMENT := $(VENV)/.stamp-environment
 INSTALLED := $(VENV)/.stamp-installed
 FILE_LIST := $(VENV)/.source-files
+PEERS := $(VENV)/.stamp-peers
 
 TESTS_OPTIONS :=
 
@@ -52,7 +53,7 @@ test-gpu: installed  ## the tests that need a GPU
 tests: installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(TESTS_OPTIONS) --pyargs tests metricopt
 
-bench: installed  ## every speed benchmark beside its bound; fails where one falls short
+bench: installed $(PEERS)  ## every speed benchmark beside its bound; fails where one falls short
 	$(BIN)/python benchmarks/run.py
 
 demo: installed  ## all the set-up from nothing, then the main job on real data; ends with the report to open
@@ -68,6 +69,10 @@ $(ENVIRONMENT): pyproject.toml $(PINS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -c $(PINS) hatchling
 	$(BIN)/pip install -q --disable-pip-version-check -c $(PINS) --no-build-isolation '.[$(EXTRAS)]'
+	@touch $@
+
+$(PEERS): $(ENVIRONMENT) constraints/peers.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps -r constraints/peers.txt
 	@touch $@
 
 # The package itself: always as the wheel that users get, never as an editable install.

@@ -1,16 +1,14 @@
-"""Losses beside the ones that a user would install for them, value and gradient: libauc and kornia, where they are.
+"""Losses beside the ones that a user would install for them, value and gradient: libauc and kornia.
 
-    pip install --no-deps libauc kornia kornia-rs     they are no dependencies, and libauc pulls 780 MB otherwise
+    pip install --no-deps -r constraints/peers.txt     `make bench` does it; without them this fails
 
-pytorch-metric-learning stands in bench_losses_retrieval.py. Without the packages this measures nothing and says so.
-Each
-pair is first held to the same value, so that both sides do the same work.
+pytorch-metric-learning stands in bench_losses_retrieval.py. Each pair is first held to the same value, so that both
+sides do the same work.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -96,12 +94,8 @@ def batch(n: int, classes: int) -> tuple[Tensor, Tensor]:
 
 def measure() -> list[Figure]:
     torch.set_num_threads(1)
-    pairs = [*(of_libauc() if find_spec("libauc") else []), *(of_kornia() if find_spec("kornia") else [])]
-    if not pairs:
-        print("neither libauc nor kornia is installed: nothing to compare with", flush=True)
-        return [Figure("peers that are installed", 0, "", 0, "at least")]
     figures = []
-    for pair in pairs:
+    for pair in [*of_libauc(), *of_kornia()]:
         for n in SIZES:
             scores, targets = batch(n, pair.classes)
             if pair.same:

@@ -1,8 +1,6 @@
-"""Losses of embeddings beside pytorch-metric-learning where it is installed, value and gradient; and their memory."""
+"""Losses of embeddings beside pytorch-metric-learning (`make bench` installs it), value and gradient; and their memory."""
 
 from __future__ import annotations
-
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -14,10 +12,7 @@ from peak_memory import EMBEDDINGS, megabytes
 
 
 def peers() -> dict[str, Loss]:
-    """The losses of pytorch-metric-learning with the same settings; none where it is not installed."""
-    if find_spec("pytorch_metric_learning") is None:
-        print("pytorch-metric-learning is not installed: memory only", flush=True)
-        return {}
+    """The losses of pytorch-metric-learning with the same settings."""
     from pytorch_metric_learning import losses, miners
 
     miner, weighted = miners.MultiSimilarityMiner(0.1), losses.MultiSimilarityLoss(2, 50, 0.5)

@@ -52,7 +52,7 @@ def opened(
     theme: str = "light",
     scale: float = 1,
 ) -> Iterator[Page]:
-    """The report of a report_data in a window; fails at the end on any message, error or request that it caused."""
+    """A report in a window; fails at the end on any message, error or request that it caused."""
     path = write(report_data, folder / "report.html")
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},

@@ -1,4 +1,4 @@
-"""The page says what the report_data says, escapes what users supply, and needs nothing but itself."""
+"""The page says what the report says, escapes what users supply, and needs nothing but itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MetricCache: kept as they come, given back in their order, believed only where they are whole."""
+"""Answers: kept as they come, given back in their order, believed only where they are whole."""
 
 from __future__ import annotations
 

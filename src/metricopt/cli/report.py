@@ -52,7 +52,7 @@ def _result(run: Path, page: Path) -> Printed:
 
 
 def read_story(run: Path) -> ReportData:
-    """The report_data of a finished run. Raises CheckpointError."""
+    """The data of the report of a finished run. Raises CheckpointError."""
     from ..report import ReportData
     from ..runtime import read_whole
 

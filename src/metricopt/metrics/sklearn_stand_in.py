@@ -16,7 +16,7 @@ from .from_torchmetrics import class_targets
 
 
 class OutputsOfClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """MetricCache with labels, probabilities or scores; what it is asked about is ignored."""
+    """Answers with labels, probabilities or scores; what it is asked about is ignored."""
 
     def __init__(self, scores: Any = None, kind: ScoreKind = "binary") -> None:
         self.scores = scores
@@ -39,7 +39,7 @@ class OutputsOfClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class OutputsOfRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """MetricCache with the outputs as they are."""
+    """Answers with the outputs as they are."""
 
     def __init__(self, outputs: Any = None) -> None:
         self.outputs = outputs

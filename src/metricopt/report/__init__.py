@@ -1,4 +1,4 @@
-"""The report_data of one run: as plain data, and as one HTML page that needs nothing else."""
+"""The data of the report of one run: as plain data, and as one HTML page that needs nothing else."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Answer:
 
 
 def answer(report_data: ReportData) -> Answer:
-    """The answer of a report_data, in words and as a picture of the interval."""
+    """The answer of a report, in words and as a picture of the interval."""
     words = Wording(report_data)
     tested = report_data.low is not None and report_data.high is not None and not words.unchanged
     state = "kept" if not report_data.accepted else "accepted" if report_data.verified else "unverified"

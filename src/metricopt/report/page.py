@@ -1,4 +1,4 @@
-"""The page: every picture of a report_data, laid out as one HTML file that needs nothing else."""
+"""The page: every picture of a report, laid out as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .wording import Wording
 
 
 def render(report_data: ReportData) -> str:
-    """The report of a report_data: one self-contained HTML page.
+    """A report: one self-contained HTML page.
 
     Everything that came from a user is escaped, nothing is fetched, and no script runs but the page's own.
 
@@ -58,7 +58,7 @@ def render(report_data: ReportData) -> str:
 
 
 def write(report_data: ReportData, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a report_data to `path`, in one step: never half a page.
+    """Write a report to `path`, in one step: never half a page.
 
     Args:
         report_data: what is shown.

@@ -1,4 +1,4 @@
-"""Checks that turn what a report_data is given into plain finite Python values, each naming its field."""
+"""Checks that turn what a report is given into plain finite Python values, each naming its field."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .._errors import ConfigError
 from . import strict_json
 from .plain_values import MAX_SIZE, MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
 
-#: The most of each thing that a report_data holds: enough for every run that ends, too few for a page that hangs.
+#: The most of each thing that a report holds: enough for every run that ends, too few for a page that hangs.
 MAX_STAGES = 64
 MAX_RUNS = 1_000
 MAX_VALUES = 1_000_000
@@ -41,7 +41,7 @@ class Stage:
     """One part of the search: what it proposed and what it saw.
 
     Args:
-        name: short and unique within the report_data.
+        name: short and unique within the report.
         title: what a reader calls it.
         value: raw metric of its proposal on the search part, None where it made none.
         calls: metric calls that it spent.
@@ -315,12 +315,12 @@ class ReportData:
         return best
 
     def to_json(self) -> str:
-        """All of the report_data as one line of JSON; `from_json` gives back an equal report_data."""
+        """All of the report as one line of JSON; `from_json` gives back equal data."""
         return strict_json.to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> ReportData:
-        """The report_data that `to_json` wrote.
+        """The data that `to_json` wrote.
 
         Raises: CheckpointError, naming the field, where the text is not exactly that.
         """

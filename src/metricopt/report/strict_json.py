@@ -15,7 +15,7 @@ T = TypeVar("T")
 #: Metadata of a field that came later: files from before have no such name, and get its default.
 MAY_LACK: Mapping[str, Any] = types.MappingProxyType({"may_lack": True})
 
-#: A text longer than this is not a report_data: the largest one that fits all limits is a few megabytes.
+#: A text longer than this is not a report: the largest one that fits all limits is a few megabytes.
 MAX_TEXT = 64 * 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""MetricCache that cost something, kept as they come in, so that a run that was stopped does not ask twice."""
+"""Answers that cost something, kept as they come in, so that a run that was stopped does not ask twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Self
 from .._errors import CheckpointError
 from .atomic_file import read_whole, sync_folder, write_all, write_failed
 
-#: MetricCache are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to
+#: Answers are flushed to the disk this often at most: an answer costs microseconds to write and milliseconds to
 #: flush.
 _FLUSH_SECONDS = 0.2
 

@@ -24,7 +24,7 @@ class SearchState(NamedTuple):
     def remember(self, loss_grads: Tensor, k: int) -> SearchState:
         """The state after one more loss gradient `(n, d)`; the oldest beyond k is dropped."""
         newest = loss_grads.unsqueeze(1)
-        # Nothing cached has no dtype or device of its own.
+        # Nothing remembered has no dtype or device of its own.
         past = self.past
         return SearchState(torch.cat([newest, past[:, : k - 1]], dim=1) if past.shape[1] else newest)
 

@@ -41,7 +41,7 @@ class Request:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """MetricCache the i-th request in the i-th way, the last way for good."""
+    """Answers the i-th request in the i-th way, the last way for good."""
 
     server: Server
 

@@ -246,7 +246,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
 
 
 def _keep(folder: Path, job: _Job, outcome: Outcome, summary: TableSummary) -> None:
-    """Write the model, the report_data and the report, and last the summary: a folder with a summary is complete."""
+    """Write the model, the report and the report, and last the summary: a folder with a summary is complete."""
     network = turned(outcome.model.eval(), job.target)
     replace(job.model, network=network).save(folder / MODEL)
     report_data = _told(outcome.report_data, job, summary)
@@ -256,7 +256,7 @@ def _keep(folder: Path, job: _Job, outcome: Outcome, summary: TableSummary) -> N
 
 
 def _told(report_data: ReportData, job: _Job, summary: TableSummary) -> ReportData:
-    """The report_data of the search with what is known of the table and the test rows in front of its facts."""
+    """The data of the report of the search with what is known of the table and the test rows in front of its facts."""
     facts = {"Table": f"{summary.source}, {job.target.told()}"}
     if summary.test is not None:
         test = summary.test

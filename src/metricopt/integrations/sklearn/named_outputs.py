@@ -13,7 +13,7 @@ from ..._scores import to_labels, to_probabilities
 
 
 class NamedOutputs(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """MetricCache with labels, probabilities or scores of two or more classes; what it is asked about is ignored.
+    """Answers with labels, probabilities or scores of two or more classes; what it is asked about is ignored.
 
     Args:
         scores: raw scores, `(N,)` or `(N, K)`.
@@ -40,7 +40,7 @@ class NamedOutputs(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class NumberOutputs(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """MetricCache with the numbers `(N,)` as they are."""
+    """Answers with the numbers `(N,)` as they are."""
 
     def __init__(self, outputs: Any = None) -> None:
         self.outputs = outputs

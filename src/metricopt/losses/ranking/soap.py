@@ -1,4 +1,4 @@
-"""SOAP: average precision as a ratio of two expectations, each cached from batch to batch."""
+"""SOAP: average precision as a ratio of two expectations, each remembered from batch to batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..sums_above import sums_above
 
 CARD = Card(
     name="soap",
-    title="SOAP: average precision with squared hinges and cached expectations",
+    title="SOAP: average precision with squared hinges and remembered expectations",
     targets=("binary", "multiclass", "multilabel"),
     aims_at=("average_precision",),
     cost="O(n log n)",

@@ -14,7 +14,7 @@ from .predictions import predictions
 from .scores import scores
 from .trajectories import trajectories
 
-#: Each draws one picture of a report_data, or says why there is none.
+#: Each draws one picture of a report, or says why there is none.
 FIGURES: tuple[Callable[[ReportData], Figure | Absent], ...] = (
     classes,
     confusion,
