@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metricopt._vmap_or_loop import VmapOrLoop
 from metricopt.adapters import InputBias, LoRA, OutputShift, attach
-from metricopt.adapters.recurrence import differentiable_recurrence, recurs
+from metricopt.adapters.kernels import differentiable_recurrence, recurs
 
 
 class Recurrent(nn.Module):

@@ -11,8 +11,7 @@ from loss_twin import assert_equal, by_differences
 from metricopt._errors import ConfigError
 from metricopt._random import generator
 from metricopt.losses.ranking import isotonic
-from metricopt.losses.ranking.soft_ranks import soft_ranks
-from metricopt.losses.ranking.soft_spearman import soft_spearman
+from metricopt.losses.ranking.soft_spearman import soft_ranks, soft_spearman
 from rank_twin import ranks
 
 

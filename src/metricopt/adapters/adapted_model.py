@@ -22,13 +22,12 @@ from .._errors import AdapterError, ConfigError
 from .._phi import PhiSpec
 from .._vmap_or_loop import VmapOrLoop
 from .adapter import Call
-from .attention import is_transformed, may_attend, transformable_attention
 from .fold import replace_in_place
+from .kernels import differentiable_recurrence, is_transformed, may_attend, recurs, transformable_attention
 from .layout import Layout
 from .population import automatic_chunk, call_population, joined
 from .probe import Inputs, cloned, invoke
 from .program import INPUT, Group, Program, Ref, Step, chain, enters, is_raw, resolve, split
-from .recurrence import differentiable_recurrence, recurs
 from .tracing import input_values, same_outputs, traced
 
 

@@ -14,8 +14,7 @@ from .._types import SAMPLERS
 from .datasets import DATASETS, Dataset, load_dataset
 from .disk_cache import Settings
 from .mlp import mlp
-from .pretrain import Pretraining, pretrain
-from .pretrained import PRETRAINING_VERSION, load_or_train
+from .pretrain import PRETRAINING_VERSION, Pretraining, load_or_train, pretrain
 from .split import split
 
 #: Which adapters the task is made for: the paper's dynamic biases, or those and a shift of the score.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .config import MetricOptConfig
+from .config import PAPER_LITERAL, MetricOptConfig
 from .method import MetricOpt
-from .presets import PAPER_LITERAL
 from .transfer import Transfer
 
 __all__ = ["PAPER_LITERAL", "MetricOpt", "MetricOptConfig", "Transfer"]

@@ -1,9 +1,9 @@
-"""Attention kernels under `torch.func`."""
+"""Kernels that have what is asked of them: rules for `vmap`, and gradients in eval mode."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -41,3 +41,13 @@ def transformable_attention(device: torch.device) -> Iterator[None]:
             yield
     finally:
         mha.set_fastpath_enabled(fused)
+
+
+def recurs(model: nn.Module) -> bool:
+    """Whether any module is recurrent."""
+    return any(isinstance(module, nn.RNNBase) for module in model.modules())
+
+
+def differentiable_recurrence(device: torch.device) -> AbstractContextManager[None]:
+    """cuDNN goes backward through a recurrent layer in train mode only; PyTorch's own kernels in eval mode as well."""
+    return torch.backends.cudnn.flags(enabled=False) if device.type == "cuda" else nullcontext()
