@@ -141,6 +141,33 @@ def test_several_values_may_cross_over() -> None:
     assert isinstance(named.head(by_name), Tensor)
 
 
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_encoders_of_torch_are_looked_into(norm_first: bool) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=norm_first, activation="gelu")
+            self.body = nn.TransformerEncoder(layer, 3, norm=nn.LayerNorm(8), enable_nested_tensor=False)
+            self.last = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.body(x).mean(dim=1))
+
+    torch.manual_seed(0)
+    model, x = Net().eval(), torch.randn(6, 5, 8)
+    adapted = attach(model, [ConditionalNorm(), OutputShift()], where={"conditional_norm": "body.layers.2.*"}, probe=x)
+    assert adapted.splits
+    ran = {step.run for step in adapted._program.prefix if step.kind == "module"}
+    assert model.body.layers[1].linear2 in ran  # the blocks in front of the last one
+    phis = 0.3 * torch.randn(4, adapted.spec.dim)
+    features = adapted.head(x)
+    for phi, scores in zip(phis, adapted.outputs(phis, features), strict=True):
+        torch.testing.assert_close(adapted.merged(phi)(x), scores, rtol=1e-4, atol=1e-5)
+    point = phis.clone().requires_grad_()
+    adapted.outputs(point, features).square().sum().backward()
+    assert bool((point.grad != 0).any(dim=1).all())
+
+
 def test_code_that_looks_at_values_is_left_whole() -> None:
     torch.manual_seed(0)
     model, x = Looks().eval(), torch.randn(6, 4)

@@ -25,7 +25,7 @@ from .adapter import Call
 from .fold import replace_in_place
 from .kernels import differentiable_recurrence, is_transformed, may_attend, recurs, transformable_attention
 from .layout import Layout
-from .population import automatic_chunk, call_population, joined
+from .population import automatic_chunk, call_population, in_one_batch, joined, rides
 from .probe import Inputs, cloned, invoke
 from .program import INPUT, Group, Program, Ref, Step, chain, enters, is_raw, resolve, split
 from .tracing import input_values, same_outputs, traced
@@ -170,7 +170,7 @@ class AdaptedModel(nn.Module):
             phi = torch.full_like(self.phi, 0.01)
             try:
                 fits = self._agrees(phi, probe)
-            except RuntimeError:
+            except (RuntimeError, TypeError, ValueError):
                 fits = False
         if not fits:
             self._traced = None
@@ -263,6 +263,11 @@ class AdaptedModel(nn.Module):
                 return call_population(
                     step.run, values[theirs[0]], partial(self._each, step.name), ignored=_adapt_output
                 )
+        if not phi_enters and step.kind == "module" and theirs == reads and rides(step.run, [values[n] for n in reads]):
+            with self._using(off=True):
+                return in_one_batch(partial(_called, step), {name: values[name] for name in reads})
+        if step.run is operator.getitem and not isinstance(values[reads[0]], Tensor):  # a part of a tuple
+            return _called(step, values)
         if not phi_enters and step.run in _ELEMENTWISE and all(isinstance(values[name], Tensor) for name in reads):
             shapes = {values[name].shape for name in reads}
             if theirs == reads and len(shapes) == 1:

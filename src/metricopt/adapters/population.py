@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from .channels import CONVOLUTIONS
 
@@ -81,6 +81,19 @@ def call_population(
             output: Tensor = module(value.flatten(0, 1))
             return output.reshape(*value.shape[:2], *output.shape[1:])
     return each(module, value)
+
+
+def rides(module: nn.Module, values: Sequence[Any]) -> bool:
+    """Whether a module of several arguments takes n batches of rows as one: attention with the rows first."""
+    batch_first = isinstance(module, nn.MultiheadAttention) and module.batch_first and not module.training
+    return batch_first and all(isinstance(value, Tensor) and value.dim() == 4 for value in values)
+
+
+def in_one_batch(call: Callable[[dict[str, Any]], Any], values: dict[str, Tensor]) -> Any:
+    """`call` of `(n, B, ...)` values as one batch of n B rows; tensors that come back are taken apart again."""
+    lead = next(iter(values.values())).shape[:2]
+    given = call({name: value.flatten(0, 1) for name, value in values.items()})
+    return tree_map_only(Tensor, lambda tensor: tensor.reshape(*lead, *tensor.shape[1:]), given)
 
 
 def automatic_chunk(features: Any, copies: int) -> int:

@@ -74,9 +74,41 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self._groups = groups
 
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Encoders of torch choose among kernels by looking at values; what they compute is written out here."""
+        hooked = bool(m._forward_hooks or m._forward_pre_hooks)
+        if not hooked and len(args) == 1 and not kwargs:
+            if type(m) is nn.TransformerEncoder:
+                return _encoder(m, args[0])
+            if type(m) is nn.TransformerEncoderLayer and m.self_attn.batch_first:
+                return _encoder_layer(m, args[0])
+        return super().call_module(m, forward, args, kwargs)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         hooked = bool(m._forward_hooks or m._forward_pre_hooks)
         return m in self._groups or hooked or super().is_leaf_module(m, module_qualified_name)
+
+
+def _encoder(encoder: nn.TransformerEncoder, x: Any) -> Any:
+    for layer in encoder.layers:
+        x = layer(x)
+    return x if encoder.norm is None else encoder.norm(x)
+
+
+def _encoder_layer(layer: nn.TransformerEncoderLayer, x: Any) -> Any:
+    def attended(value: Any) -> Any:
+        return layer.self_attn(value, value, value, need_weights=False)[0]
+
+    def fed(value: Any) -> Any:
+        return layer.linear2(layer.activation(layer.linear1(value)))
+
+    if layer.norm_first:
+        x = x + attended(layer.norm1(x))
+        return x + fed(layer.norm2(x))
+    x = layer.norm1(x + attended(x))
+    return layer.norm2(x + fed(x))
 
 
 def _steps(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -> tuple[list[Step], Any]:
@@ -205,7 +237,7 @@ def _asks_for_rows(step: Step, steps: list[Step]) -> bool:
 
 def _is_nest(value: Any) -> bool:
     """A tuple of tensors, such as chunks, whose parts are taken by later steps."""
-    return isinstance(value, tuple | list) and all(isinstance(part, Tensor) for part in value)
+    return isinstance(value, tuple | list) and all(part is None or isinstance(part, Tensor) for part in value)
 
 
 def _first(inputs: Inputs, rows: int | None) -> Inputs:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
 from .learn import learn_value
 from .one_call import optimize
-from .outcome import Outcome
-from .saved_outcome import load
+from .outcome import Outcome, load
 from .stages import Candidate
 
 __all__ = [

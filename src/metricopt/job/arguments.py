@@ -186,7 +186,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "adapters": (lambda v: _adapter(v) or _each(v, _adapter), '"auto", an adapter or a list of adapters'),
     "dim": (lambda v: _whole(v, 2, MOST_DIM), f"a whole number from 2 to {MOST_DIM:,}"),
     "sampler": (lambda v: _one_of(v, SAMPLERS), f"one of {', '.join(SAMPLERS)}"),
-    "batch_size": (lambda v: _whole(v, 1), "a whole number of at least 1"),
+    "batch_size": (lambda v: v is None or _whole(v, 1), "a whole number of at least 1, or None"),
     "device": (lambda v: v is None or isinstance(v, str | torch.device), 'a name like "cpu" or a torch.device'),
     "seed": (lambda v: type(v) is int, "a whole number"),
     "run": (lambda v: v is None or _path(v), "the path of a folder"),

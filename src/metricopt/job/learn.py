@@ -34,7 +34,7 @@ def learn_value(
     adapters: Adapters = "auto",
     dim: int = 16,
     sampler: Sampler = "plain",
-    batch_size: int = 512,
+    batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
     config: MetricOptConfig | None = None,

@@ -25,11 +25,10 @@ from .adaptation import Adapters
 from .arguments import validate_arguments
 from .code_digest import digest_of_code
 from .events import Watcher
-from .outcome import Outcome
+from .outcome import Outcome, save
 from .preparation import Prepared, Settings, own_modes, prepare
 from .request import check_learned, divided, resolved_method
 from .sanity_checks import trained_on
-from .saved_outcome import save
 from .search import Search
 from .stages import MethodLike
 
@@ -52,7 +51,7 @@ def optimize(
     acceptance: Any = 0.4,
     confidence: float = 0.95,
     sampler: Sampler = "plain",
-    batch_size: int = 512,
+    batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
     stream: bool = False,
@@ -91,7 +90,7 @@ def optimize(
             whole model needs another such `Metric` here, on other data. None trusts the search: nothing is tested.
         confidence: of the interval that must lie above zero.
         sampler: mini-batches of the loss are drawn "plain" or class-"balanced".
-        batch_size: examples of a mini-batch.
+        batch_size: examples of a mini-batch; by default 512 rows of a table, 64 images or sequences.
         device: where to compute; by default an accelerator if there is one, else where the model is.
         outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond
             doubt.

@@ -1,16 +1,32 @@
-"""What `optimize` returns: the model, and what can honestly be said of it."""
+"""What `optimize` returns, and its folder: weights in safetensors, figures in JSON, the report beside them. No pickles."""
 
 from __future__ import annotations
 
+import copy
+import json
+import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .._errors import ConfigError
+from .._errors import CheckpointError, ConfigError
 from ..report import ReportData
+from ..runtime import (
+    check_template,
+    digest_of_file,
+    read_sealed,
+    read_tensors,
+    read_whole,
+    shown,
+    strict_object,
+    write_atomically,
+    write_sealed,
+    write_tensors,
+)
 from ..value import LearnedValue
 from .events import Observed
 from .stages import Candidate
@@ -104,6 +120,172 @@ class Outcome:
         Raises:
             WriteFailed: the folder cannot be written.
         """
-        from .saved_outcome import save
-
         return save(self, folder)
+
+
+_WEIGHTS, _FIGURES, _DATA, _REPORT, _VALUE = (
+    "model.safetensors",
+    "outcome.json",
+    "report_data.json",
+    "report.html",
+    "value",
+)
+_ROWS = "rows.jsonl"
+_KIND, _VERSION = "optimized model", 1
+#: What the figures answer for: other files of these names, from another outcome, are refused.
+_SEALED = (_WEIGHTS, _ROWS, _DATA)
+
+
+def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
+    """Write every file atomically, the figures last: they hold digests of the rest, so a folder that loads is whole.
+
+    Raises: WriteFailed, the folder cannot be written.
+    """
+    path = Path(folder)
+    state = {name: value for name, value in outcome.model.state_dict().items() if isinstance(value, Tensor)}
+    settings = {"architecture": type(outcome.model).__name__, "accepted": outcome.accepted}
+    write_tensors(path / _WEIGHTS, state | {_PHI: outcome.phi}, kind=_KIND, version=_VERSION, settings=settings)
+    if outcome.value is not None:
+        outcome.value.save(path / _VALUE)
+    rows = "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in outcome.history)
+    write_atomically(path / _ROWS, rows.encode())
+    write_atomically(path / _DATA, outcome.report_data.to_json().encode())
+    outcome.report(path / _REPORT)
+    figures = {name: getattr(outcome, name) for name in _FIELDS} | {
+        "interval": None if outcome.interval is None else list(outcome.interval),
+        "value": outcome.value is not None,
+        "files": {name: digest_of_file(path / name) for name in _SEALED},
+        "kind": _KIND,
+        "version": _VERSION,
+    }
+    write_sealed(path / _FIGURES, figures)
+    return path
+
+
+def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outcome:
+    """Read what `Outcome.save` or a run folder holds.
+
+    Args:
+        folder: the folder.
+        model: a model of the same architecture; the saved weights are loaded into a copy of it. Without one,
+            everything but `.model` is there.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or not what its name says, or the weights do not fit `model`.
+    """
+    if not isinstance(model, nn.Module | None):
+        raise ConfigError(f"model must be a torch.nn.Module or None, got a {type(model).__name__}")
+    path = Path(folder)
+    figures = _figures(path / _FIGURES)
+    files, has_value = figures.pop("files"), figures.pop("value")
+    for name in _SEALED:
+        if digest_of_file(path / name) != files.get(name):
+            raise CheckpointError(
+                f"{path / name} is not the file that was saved with {_FIGURES}: it was changed, or saving was stopped "
+                "half-way. Save the outcome again, or run the same command again to finish it."
+            )
+    tensors, _ = read_tensors(path / _WEIGHTS, kind=_KIND, version=_VERSION)
+    phi = tensors.pop(_PHI, None)
+    if phi is None or phi.dim() != 1 or not phi.is_floating_point():
+        raise CheckpointError(f"{path / _WEIGHTS} lacks the vector {_PHI!r}. Save the outcome again.")
+    return Outcome(
+        architecture=None if model is None else _filled(model, tensors, path / _WEIGHTS),
+        phi=phi,
+        value=LearnedValue.load(path / _VALUE) if has_value else None,
+        history=_history(path / _ROWS),
+        report_data=_report_data(path / _DATA),
+        **figures,
+    )
+
+
+def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    """A copy of `model` with the saved weights, which may hold biases that it lacks: folding adds them."""
+    twin = copy.deepcopy(model)
+    for name in sorted(set(tensors) - set(twin.state_dict())):
+        owner, _, leaf = name.rpartition(".")
+        try:
+            module = twin.get_submodule(owner)
+        except AttributeError:
+            continue
+        fits = leaf in ("weight", "bias") and tensors[name].is_floating_point()
+        if fits and getattr(module, leaf, 0) is None:
+            setattr(module, leaf, nn.Parameter(torch.zeros_like(tensors[name])))
+    check_template(path, tensors, {n: v for n, v in twin.state_dict().items() if isinstance(v, Tensor)})
+    twin.load_state_dict(tensors)
+    return twin
+
+
+def _report_data(path: Path) -> ReportData:
+    try:
+        return ReportData.from_json(read_whole(path).decode())
+    except (UnicodeDecodeError, CheckpointError) as error:
+        raise CheckpointError(f"cannot read {path}: {error}") from error
+
+
+def _history(path: Path) -> tuple[Observed, ...]:
+    wanted = {"stage": str, "call": int, "value": float, "best": float, "seconds": float}
+    rows = []
+    for line in read_whole(path).splitlines():
+        row = strict_object(line, path)
+        finite = all(math.isfinite(value) for value in row.values() if isinstance(value, float))
+        if {name: type(value) for name, value in row.items()} != wanted or not finite:
+            raise CheckpointError(f"{path} holds a line that is no rating: {shown(row)}. Save the outcome again.")
+        rows.append(Observed(**row))
+    return tuple(rows)
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    try:
+        found = read_sealed(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(_why_absent(path)) from error
+    wanted = set(_FIELDS) | {"interval", "value", "files", "kind", "version"}
+    if set(found) != wanted or (found["kind"], found["version"]) != (_KIND, _VERSION):
+        raise CheckpointError(f"{path} does not hold the fields {sorted(wanted)} of this version. Save it again.")
+    for name, kind in {**_FIELDS, "value": bool, "files": dict}.items():
+        if kind is float:
+            found[name] = _number(found[name], name, path)
+        elif type(found[name]) is not kind:
+            raise CheckpointError(f"{path}: {name} should be {kind.__name__}, got {shown(found[name])}. Save it again.")
+    interval = found["interval"]
+    if interval is not None:
+        if not isinstance(interval, list) or len(interval) != 2:
+            told = shown(interval)
+            raise CheckpointError(f"{path}: interval should be two numbers or null, got {told}. Save it again.")
+        found["interval"] = tuple(_number(end, "an end of interval", path) for end in interval)
+    return {name: found[name] for name in (*_FIELDS, "interval", "value", "files")}
+
+
+def _why_absent(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {str(folder)!r}; give one that a run or Outcome.save wrote"
+    if (folder / "search" / path.name).is_file():
+        return (
+            f"{folder} is the run of a table: metricopt.load({str(folder / 'search')!r}) reads its outcome, "
+            f"metricopt.apps.table.model.TableModel.load({str(folder / _WEIGHTS)!r}) the model with its columns"
+        )
+    return f"{folder} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
+
+
+def _number(value: Any, name: str, path: Path) -> float:
+    if type(value) not in (int, float) or not abs(value) < _MOST:
+        raise CheckpointError(f"{path}: {name} should be a number, got {shown(value)}. Save it again.")
+    return float(value)
+
+
+#: A figure of this size is no figure.
+_MOST = 1e300
+_PHI = "metricopt.phi"
+_FIELDS: dict[str, type] = {
+    "accepted": bool,
+    "reason": str,
+    "before": float,
+    "after": float,
+    "expected_gain": float,
+    "confidence": float,
+    "calls": int,
+    "seconds": float,
+    "metric": str,
+    "higher_is_better": bool,
+}

@@ -19,7 +19,8 @@ from ..metrics import Metric
 from ..runtime import shown
 from ..workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
 from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind
-from ..workload.nests import mapped, on, rows_of, sliced
+from ..workload.nests import mapped, numel, on, rows_of, sliced
+from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_outputs
 from .examples import gather, inputs_like
@@ -41,7 +42,7 @@ class Settings:
     Args:
         loss: a name, `(outputs, targets) -> scalar`, or a `TrainingLoss`.
         adapters, dim: how phi enters the model.
-        sampler, batch_size: of mini-batches.
+        sampler, batch_size: of mini-batches; None for 512 rows of a table, 64 of images or sequences.
         device: where to compute; None for an accelerator if there is one, else where the model is.
         outputs: what the outputs are, None where that is beyond doubt.
         groups: `(N,)` for the rows of val, which rows belong together.
@@ -53,7 +54,7 @@ class Settings:
     adapters: Adapters = "auto"
     dim: int = 16
     sampler: Sampler = "plain"
-    batch_size: int = 512
+    batch_size: int | None = None
     device: str | torch.device | None = None
     outputs: str | None = None
     groups: Any = None
@@ -111,7 +112,7 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
         train=ready_train,
         val=ready_search,
         sampler=settings.sampler,
-        batch_size=min(settings.batch_size, len(examples)),
+        batch_size=min(_batch_size(settings, ready_train.inputs), len(examples)),
         outputs=kind,
         memory=settings.memory,
     )
@@ -184,6 +185,13 @@ def resolved_device(device: str | torch.device | None, model: nn.Module) -> torc
     if torch.cuda.is_available():
         return torch.device("cuda")
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def _batch_size(settings: Settings, inputs: Any) -> int:
+    """What was asked for; else many rows where a row is short. Trajectories take thousands of steps, and each is paid."""
+    if settings.batch_size is not None:
+        return settings.batch_size
+    return 512 if numel(sliced(inputs, 0, 1)) <= SHORT_ROW else 64
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -275,7 +283,7 @@ def _streamed(
         val=loader(search),
         groups=groups,
         sampler=settings.sampler,
-        batch_size=settings.batch_size,
+        batch_size=_batch_size(settings, probe),
         outputs=kind,
         memory=settings.memory,
     )

@@ -33,8 +33,9 @@ POPULATION = 8
 _MOST_DIRECTIONS = 64
 #: Up to this many numbers of phi a product d x d costs nothing.
 _SHORT = 64
-#: A mini-batch of at most this many numbers is small: rows of a table, not images.
+#: A mini-batch of at most this many numbers is small, if its rows are short: rows of a table, not images.
 _SMALL_BATCH = 1 << 18
+SHORT_ROW = 512
 
 
 class Workload(ABC):
@@ -141,7 +142,8 @@ class Workload(ABC):
     @property
     def is_small(self) -> bool:
         """True where a mini-batch is so little work that more than one thread of torch only gets in its own way."""
-        return self.batch_size * nests.numel(self._one_input) <= _SMALL_BATCH
+        row = nests.numel(self._one_input)
+        return row <= SHORT_ROW and self.batch_size * row <= _SMALL_BATCH
 
     @property
     def kind(self) -> OutputKind:
