@@ -1,15 +1,14 @@
 """AnyLoss beside `binary_cross_entropy_with_logits`: forward and backward on one thread, bare and in a training step.
 
 The aim for the bare loss at 4,096 scores was 1.15, and it is not met. There a call of PyTorch costs more than its
-arithmetic: cross-entropy is one call of about 25 microseconds forward and backward. The floor is measured here as well:
-    two
-sigmoids, the product with the targets and the sum, without which no F1 can be had, already take 1.4 of it. AnyLoss
+arithmetic: cross-entropy is one call of about 25 microseconds forward and backward. The floor is measured here
+as well: two sigmoids, the product with the targets and the sum, without which no F1 can be had, already take
+1.4 of it. AnyLoss
 needs
 eleven calls with the leak and seven without. Fused into a function with a backward of its own it is slower still, since
 such a function costs 16 microseconds by itself. In a training step nothing of it is left, and where both sides go
-through
-`torch.compile`, which needs a C++ compiler, it is about the 1.15. The bounds of the bare losses hold the line that was
-reached.
+through `torch.compile`, which needs a C++ compiler, it is about the 1.15. The bounds of the bare losses hold the line
+that was reached.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Which adapters a family of architectures should get by default: test figures on MNIST with a long tail.
 
 The training digits thin out from 600 zeros to 12 nines (50 : 1); validation and test are balanced. Every choice gets
-the
-same `optimize(budget=300)`, without a holdout, and is judged on 5,000 test images that it never saw.
+the same `optimize(budget=300)`, without a holdout, and is judged on 5,000 test images that it never saw.
 
     METRICOPT_DATA=/path/to/data python studies/default_adapters.py [--seeds 0,1,2,3,4]
 """

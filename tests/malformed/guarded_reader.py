@@ -1,8 +1,8 @@
 """A process that reads what may be damaged, and notices whatever it does beside reading.
 
-It is started as a script by `conftest.py`: `guarded_reader.py FOLDER` makes one sound example of everything in FOLDER,
-    says
-so, and locks the door behind itself. Each request is a line of JSON, {"kind": ..., "path": ...}; each reply says what
+It is started as a script by `conftest.py`: `guarded_reader.py FOLDER` makes one sound example of everything in
+FOLDER, says so, and locks the door behind itself. Each request is a line of JSON, {"kind": ..., "path": ...};
+each reply says what
 was
 loaded ("loaded", a digest), or which error came, and what was done that no reader has to do ("deeds").
 """

@@ -6,9 +6,8 @@ milliseconds. Requests and replies are lines of JSON:
     {"do": "run", "folder": F, "kill_after": seconds, "at": [label, n], "then": "kill" | "tear" | "fail"}
     {"do": "begin", "folder": F, "hold": n}    waits until question n is asked, then {"do": "release"} or {"do": "kill"}
 
-A label is an operation on a file: its name and the file's. At the n-th time that it is about to happen, the child is
-    killed
-("kill"), is killed when half of it is done ("tear"), or is told that the disk is full ("fail").
+A label is an operation on a file: its name and the file's. At the n-th time that it is about to happen, the
+child is killed ("kill"), is killed when half of it is done ("tear"), or is told that the disk is full ("fail").
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class Step:
     """One step: `name = run(*args, **kwargs)`.
 
     For "adapt" `run` is a `Group`, the first argument is the output of its module, the others are that module's own.
-    What `late` steps give is never kept: it is small, or no batch of rows. `rows_only` steps ask for the number of
-        rows.
+    What `late` steps give is never kept: it is small, or no batch of rows. `rows_only` steps ask for the number
+    of rows.
     """
 
     name: str

@@ -24,8 +24,8 @@ def traced(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
     """The steps of `model` and its output, a nest of `Ref`s; None where its code cannot be traced.
 
     Code that looks at values, or does other things than pass tensors on, cannot: such a model is one step.
-    The probe shows what each step gives for two numbers of rows: what is no batch of rows is never kept in front of
-        phi.
+    The probe shows what each step gives for two numbers of rows: what is no batch of rows is never kept in
+    front of phi.
 
     Args:
         model: in eval mode.

@@ -70,8 +70,7 @@ def paired_test(
     gain +- t * sd, where sd is the standard deviation of the gain over resamples of the examples: drawn with
     replacement, or halves without duplicates where the metric rates a set, see `metricopt.workload.resample`; and t the
     quantile of Student's t with min(resamples, units) - 1 degrees of freedom. Both sets of outputs are rated on the
-    same
-    resamples, so what they share cancels.
+    same resamples, so what they share cancels.
 
     Args:
         metric: reads scores, probabilities or labels.

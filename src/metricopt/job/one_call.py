@@ -95,8 +95,7 @@ def optimize(
         outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond
             doubt.
         groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided
-            between
-            search and acceptance, and are drawn together.
+            between search and acceptance, and are drawn together.
         stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
             memory.
         memory: bytes that activations may take, and again features that are kept.

@@ -144,8 +144,7 @@ class ProcessExecutor(Executor):
 
     Jobs, their arguments and their values travel between the processes by `cloudpickle`: functions of modules by name,
     those of a notebook or inside others by value. A worker that dies (killed, out of memory) makes its own job a
-    JobFailed that
-    names the exit code; a new worker takes its place and the other jobs do not notice.
+    JobFailed that names the exit code; a new worker takes its place and the other jobs do not notice.
     """
 
     def __init__(self, workers: int, *, threads: int = 1) -> None:

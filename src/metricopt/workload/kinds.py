@@ -11,8 +11,8 @@ from .._checks import one_of
 from .._errors import ConfigError
 
 #: Labels by the sign of one score; by the largest of several; by the sign of each of several; real numbers; points
-#: whose
-#: distances count; detections; a class for each position (pixel, token); anything else, which only the metric reads.
+#: whose distances count; detections; a class for each position (pixel, token); anything else, which only the metric
+#: reads.
 OutputKind: TypeAlias = Literal[
     "binary", "multiclass", "multilabel", "values", "embeddings", "boxes", "positions", "other"
 ]
