@@ -63,6 +63,7 @@ def paired_test(
     how: Resampling = "rows",
     groups: Tensor | None = None,
     rate: Rate | None = None,
+    at_once: int = 1,
     more: Callable[[], bool] = lambda: True,
 ) -> Verdict:
     """Compare two sets of outputs of the same examples on resamples of them.
@@ -81,6 +82,7 @@ def paired_test(
         seed: of the resamples.
         how, groups: how examples are drawn, and which belong together.
         rate: asks the metric; in turn, in this process, by default.
+        at_once: pairs that are asked about together, where calls are made side by side.
         more: whether there is time for another pair; asked once the fewest are done.
     """
     ask = rate or (lambda questions: [metric(*question) for question in questions])
@@ -91,15 +93,19 @@ def paired_test(
     source = generator(seed, "acceptance resamples")
     differences: list[float] = []
     while len(differences) < resamples:
-        number = len(differences)
-        if number >= FEWEST_RESAMPLES and not more():
+        if len(differences) >= FEWEST_RESAMPLES and not more():
             break
-        chosen = resample(targets, how, generator=source, groups=groups)
-        # Now one first, now the other: a metric that drifts from call to call favours neither.
-        pair = (before, after) if number % 2 == 0 else (after, before)
-        there = take(targets, chosen)
-        rated = [metric.utility(raw) for raw in ask([(take(outputs, chosen), there) for outputs in pair])]
-        differences.append((rated[1] - rated[0]) * (1 if number % 2 == 0 else -1))
+        numbers = range(len(differences), min(len(differences) + at_once, resamples))
+        questions: list[tuple[Any, Any]] = []
+        for number in numbers:
+            chosen = resample(targets, how, generator=source, groups=groups)
+            there = take(targets, chosen)
+            # Now one first, now the other: a metric that drifts from call to call favours neither.
+            pair = (before, after) if number % 2 == 0 else (after, before)
+            questions += [(take(outputs, chosen), there) for outputs in pair]
+        rated = [metric.utility(raw) for raw in ask(questions)]
+        for number, first_said, then_said in zip(numbers, rated[::2], rated[1::2], strict=True):
+            differences.append((then_said - first_said) * (1 if number % 2 == 0 else -1))
     units = units_of(len(targets), groups)
     spread = float(torch.tensor(differences, dtype=torch.float64).std()) * spread_factor(how, units)
     gain = metric.utility(second) - metric.utility(first)

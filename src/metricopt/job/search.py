@@ -199,6 +199,7 @@ class Search:
             how=resampling_of(problem.metric.resampling, self._workload.kind, groups),
             groups=groups,
             rate=lambda questions: self._rated(problem.metric, questions),
+            at_once=max(self._ask.at_once(1) // 2, 1),
             more=lambda: seconds is None or self._cache.tick() < seconds,
         )
 
