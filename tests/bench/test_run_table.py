@@ -92,16 +92,6 @@ def test_a_row_says_what_was_measured(runs: list[Run]) -> None:
     assert start["environment"]["threads"] == 1
 
 
-def test_boosted_trees_count_their_calls() -> None:
-    common = {"data": "breast_cancer", "sampler": "plain", "metric": "f1", "seed": 0, "calls": 12}
-    plain = run_one(Run(method="boosted_trees", **common))  # type: ignore[arg-type]
-    tuned = run_one(Run(method="boosted_trees_threshold", **common))  # type: ignore[arg-type]
-    assert plain["calls"] == 0
-    assert 1 < tuned["calls"] <= 12
-    assert plain["test"] == tuned["test_start"]
-    assert tuned["val"] >= plain["val"]
-
-
 def test_a_retuned_method_is_another_run(failing_method: str, runs: list[Run]) -> None:
     keys = {run.method: run.key for run in runs[:3]}
     assert keys["random_search"].settings["method"] != {}

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from metricopt import __version__
-from metricopt.bench.reference_methods import REFERENCES
 from metricopt.cli import app
 from metricopt.losses import LOSSES
 from metricopt.methods import METHODS
@@ -18,7 +17,7 @@ from metricopt.metrics import METRICS, SHORT_NAMES
 
 @pytest.mark.parametrize(
     ("command", "names"),
-    [("metrics", [*METRICS, *SHORT_NAMES]), ("methods", [*METHODS, *REFERENCES]), ("losses", [*LOSSES])],
+    [("metrics", [*METRICS, *SHORT_NAMES]), ("methods", [*METHODS]), ("losses", [*LOSSES])],
 )
 def test_every_name_is_listed_whole(command: str, names: list[str]) -> None:
     done = CliRunner().invoke(app, [command])
@@ -47,7 +46,7 @@ def test_words_stay_whole_at_any_width(command: str, columns: int, monkeypatch: 
     ("command", "names", "keys"),
     [
         ("metrics", [*METRICS, *SHORT_NAMES], ["name", "title", "better", "for", "also_called"]),
-        ("methods", [*METHODS, *REFERENCES], ["name", "title", "family", "adapters", "needs"]),
+        ("methods", [*METHODS], ["name", "title", "family", "adapters", "needs"]),
         ("losses", [*LOSSES], ["name", "title", "aims_at", "cost", "paper"]),
     ],
 )

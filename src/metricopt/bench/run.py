@@ -9,7 +9,7 @@ from .._checks import at_least
 from ..methods import METHODS
 from ..runtime import RunKey
 from ..tasks import TabularTask
-from .reference_methods import REFERENCES
+from .references import REFERENCES
 
 
 @dataclass(frozen=True, kw_only=True)

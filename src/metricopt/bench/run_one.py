@@ -20,7 +20,7 @@ from ..problem import Problem
 from ..runtime import describe_environment
 from ..tasks import Materials, TabularTask, build_workload
 from ..workload import Examples, Workload
-from .reference_methods import REFERENCES, run_reference
+from .references import REFERENCES
 from .run import Run
 
 
@@ -97,7 +97,7 @@ def run_one(run: Run) -> dict[str, Any]:
         return {**found, "environment": describe_environment(), "version": __version__}
     here = bench(run.data, run.sampler, run.seed)
     if run.method in REFERENCES:
-        found = run_reference(run.method, here.materials, metric, calls=run.calls)
+        found = REFERENCES[run.method].run(here.materials, metric, run.calls)
     else:
         found = _run_method(run, here, metric)
     about = {name: value for name, value in here.materials.describe().items() if name not in ("task", "seed")}

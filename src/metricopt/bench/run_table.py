@@ -10,11 +10,21 @@ from .kept_rows import Failure, executor, keep, missing
 from .run import Run
 from .run_one import prepare_run, run_one
 
-Job = tuple[Callable[[Run], Any], Run]
+Job = tuple[Callable[[Run], Any], Run, Callable[[], None]]
+
+
+def no_setup() -> None:
+    """Everything that the runs need is in the package."""
 
 
 def run_table(
-    runs: Iterable[Run], store: ResultStore, *, workers: int, on: str = "processes", quiet: bool = False
+    runs: Iterable[Run],
+    store: ResultStore,
+    *,
+    workers: int,
+    on: str = "processes",
+    quiet: bool = False,
+    setup: Callable[[], None] = no_setup,
 ) -> list[Failure[Run]]:
     """Do the runs that `store` does not hold and append each row as soon as its run is over.
 
@@ -26,16 +36,19 @@ def run_table(
         store: where rows go.
         workers: how many runs at once, each with one thread; 0 runs everything here.
         on: the executor, "processes" or "ray".
+        setup: called in each worker before a run, to register methods or references that the package does not have.
 
     Returns:
         the failures of this call.
     """
+    setup()
     todo = missing(runs, store)
     failures: list[Failure[Run]] = []
     with executor(workers, on) as pool, progress(len(todo), "runs", quiet=quiet) as advance:
-        jobs: list[Job] = list(_with_preparation(todo)) if workers else [(run_one, run) for run in todo]
+        pairs = _with_preparation(todo) if workers else ((run_one, run) for run in todo)
+        jobs: list[Job] = [(action, run, setup) for action, run in pairs]
         for outcome in pool.map(_perform, jobs):
-            action, run = jobs[outcome.index]
+            action, run, _ = jobs[outcome.index]
             if action is prepare_run:
                 continue  # a run on what could not be prepared fails by itself, and says why
             failure = keep(store, run, outcome)
@@ -45,11 +58,12 @@ def run_table(
 
 
 def _perform(job: Job) -> Any:
-    action, run = job
+    action, run, setup = job
+    setup()
     return action(run)
 
 
-def _with_preparation(runs: list[Run]) -> Iterator[Job]:
+def _with_preparation(runs: list[Run]) -> Iterator[tuple[Callable[[Run], Any], Run]]:
     """Every run, and one job per task and seed that trains its network a task ahead of its runs.
 
     Without it all workers would come to a new task at the same time and train the same network.

@@ -10,7 +10,7 @@ from .._errors import ConfigError
 from ..methods import METHODS
 from ..metrics import METRICS
 from ..tasks import DATASETS
-from .reference_methods import REFERENCES
+from .references import REFERENCES
 from .run import Run
 
 SAMPLERS = ("balanced", "plain")

@@ -10,7 +10,7 @@ from typing import Any
 from ..methods import METHODS, MethodCard
 from ..metrics import METRICS
 from .interval import Interval, paired_interval
-from .reference_methods import REFERENCES
+from .references import REFERENCES
 from .spec import DERIVED, PaperFigure, TableSpec
 
 Row = Mapping[str, Any]

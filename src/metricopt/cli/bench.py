@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,15 +82,16 @@ def bench_table(
     markdown: Path | None = None,
     write: Path | None = None,
     block: str = "",
+    setup: Callable[[], None] | None = None,
 ) -> None:
-    """Fill a table, print it, write it to files; exit 1 where runs failed."""
+    """Fill a table, print it, write it to files; exit 1 where runs failed. `setup`: see `run_table`."""
     from ..bench.print_table import print_table
     from ..bench.table import make_table
     from ..runtime import ResultStore
 
     _check(spec, files=(out, markdown, write), workers=workers)
     store = ResultStore(out)
-    failures = _run(spec, store.path, workers, executor) if run else []
+    failures = _run(spec, store.path, workers, executor, setup) if run else []
     table = make_table(spec, store.rows())
     print_table(table, compact=compact)
     _write(table, markdown=markdown, write=write, block=block)
@@ -107,10 +109,13 @@ def _check(spec: TableSpec, *, files: tuple[Path | None, ...], workers: int | No
     check_before(files=files, workers=workers)
 
 
-def _run(spec: TableSpec, out: Path, workers: int | None, executor: str) -> list[Failure[Run]]:
+def _run(
+    spec: TableSpec, out: Path, workers: int | None, executor: str, setup: Callable[[], None] | None
+) -> list[Failure[Run]]:
     import torch
 
     from ..bench import run_table
+    from ..bench.run_table import no_setup
     from ..job.problem_function import build_problem
     from ..runtime import ResultStore
     from ..tasks import load_dataset
@@ -122,7 +127,7 @@ def _run(spec: TableSpec, out: Path, workers: int | None, executor: str) -> list
             load_dataset(name)
     if workers == 0:
         torch.set_num_threads(1)  # as in a worker: the last bits of a sum depend on it
-    return run_table(spec.runs(), ResultStore(out), workers=worker_count(workers), on=executor)
+    return run_table(spec.runs(), ResultStore(out), workers=worker_count(workers), on=executor, setup=setup or no_setup)
 
 
 def _write(table: Table, *, markdown: Path | None, write: Path | None, block: str) -> None:
@@ -137,7 +142,7 @@ def _write(table: Table, *, markdown: Path | None, write: Path | None, block: st
 
 def method_names(text: str | None) -> tuple[str, ...] | None:
     """Names of methods; `@family` stands for every method of that family."""
-    from ..bench.reference_methods import REFERENCES
+    from ..bench.references import REFERENCES
     from ..methods import METHODS
 
     given = names(text)

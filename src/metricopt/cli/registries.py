@@ -52,11 +52,9 @@ def _metric(name: str, title: str, higher: bool, kinds: Sequence[str], others: S
 
 def methods(as_json: JsonList = False) -> None:
     """List the methods: ours, the rivals, the controls, the ablations, and the outside references of tables."""
-    from ..bench.reference_methods import REFERENCES
     from ..methods import METHODS
 
     cards = [(name, entry.card, entry.card.adapters) for name, entry in METHODS.items()]
-    cards += [(name, entry.card, "") for name, entry in REFERENCES.items()]
     found = [
         {"name": name, "title": card.title, "family": card.family, "adapters": adapters or None, "needs": card.extra}
         for name, card, adapters in cards

@@ -6,7 +6,6 @@ from .build_problem import adapter_set, build_problem, build_workload
 from .datasets import DATASETS, Dataset, load_dataset
 from .mlp import mlp
 from .pretrain import Pretraining, pretrain
-from .reference import ReferenceScores, boosted_trees, tuned_shift
 from .split import Indices, split
 from .tabular import Materials, Rows, TabularTask
 
@@ -16,16 +15,13 @@ __all__ = [
     "Indices",
     "Materials",
     "Pretraining",
-    "ReferenceScores",
     "Rows",
     "TabularTask",
     "adapter_set",
-    "boosted_trees",
     "build_problem",
     "build_workload",
     "load_dataset",
     "mlp",
     "pretrain",
     "split",
-    "tuned_shift",
 ]

@@ -14,9 +14,12 @@ from torch import Tensor
 
 from metricopt._errors import CheckpointError, ConfigError
 from metricopt._random import derive_seed
+from metricopt.bench import Run, run_one
 from metricopt.metrics import Metric, get_metric
-from metricopt.tasks import Materials, Pretraining, TabularTask, boosted_trees, reference, tuned_shift
+from metricopt.tasks import Materials, Pretraining, TabularTask
 from metricopt.tasks.disk_cache import entries_root
+from studies import boosted_trees as reference
+from studies.boosted_trees import boosted_trees, register, tuned_shift
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +109,14 @@ def test_few_candidates_ask_the_metric_few_times() -> None:
     counting = Metric(wrong, name="counting", higher_is_better=False, reads="labels")
     tuned_shift(torch.linspace(-2, 2, 300), torch.ones(300), counting, candidates=10)
     assert len(calls) == 11
+
+
+def test_boosted_trees_count_their_calls() -> None:
+    register()
+    common = {"data": "breast_cancer", "sampler": "plain", "metric": "f1", "seed": 0, "calls": 12}
+    plain = run_one(Run(method="boosted_trees", **common))  # type: ignore[arg-type]
+    tuned = run_one(Run(method="boosted_trees_threshold", **common))  # type: ignore[arg-type]
+    assert plain["calls"] == 0
+    assert 1 < tuned["calls"] <= 12
+    assert plain["test"] == tuned["test_start"]
+    assert tuned["val"] >= plain["val"]
