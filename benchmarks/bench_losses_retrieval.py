@@ -1,4 +1,4 @@
-"""Losses of embeddings beside pytorch-metric-learning (`make bench` installs it), value and gradient; and their memory."""
+"""Losses of embeddings beside pytorch-metric-learning (`make bench` installs it): time and memory."""
 
 from __future__ import annotations
 

@@ -192,6 +192,24 @@ def test_a_stream_ends_like_memory(case: Case) -> None:
         case.optimized(stream=True)
 
 
+def test_groups_of_a_stream_are_drawn_together(case: Case) -> None:
+    train, val = TensorDataset(*case.train), TensorDataset(*case.val)
+    made = prepare(
+        case.model,
+        metric=get_metric("f1"),
+        train=train,
+        val=val,
+        acceptance=0.4,
+        settings=Settings(stream=True, groups=torch.arange(600) // 6),
+    )
+    assert made.holdout_groups is not None
+    assert made.workload.groups is not None
+    assert not set(made.holdout_groups.tolist()) & set(made.workload.groups.tolist())
+    streamed = Case(model=case.model, train=train, val=val)  # type: ignore[arg-type]
+    assert streamed.optimized(method="threshold", stream=True, groups=torch.arange(600) // 6).accepted
+    assert streamed.optimized(method="threshold", stream=True, acceptance=case.val).accepted  # rows of its own
+
+
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_executors_change_nothing_but_the_time(case: Case, executor: str) -> None:
     plain = case.optimized()

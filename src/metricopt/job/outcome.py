@@ -1,4 +1,4 @@
-"""What `optimize` returns, and its folder: weights in safetensors, figures in JSON, the report beside them. No pickles."""
+"""What `optimize` returns, and its folder: weights in safetensors, figures in JSON, the report. No pickles."""
 
 from __future__ import annotations
 

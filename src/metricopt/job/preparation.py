@@ -72,6 +72,7 @@ class Prepared:
         own_holdout: whether it was given as such, not taken from val.
         train, val: all examples as they were given, None where they are streamed; val is not split.
         search: the search part of val.
+        holdout_groups: which rows of a streamed holdout belong together; examples in memory have their own.
     """
 
     workload: Workload
@@ -80,6 +81,7 @@ class Prepared:
     train: Examples | None = field(repr=False)
     val: Examples | None = field(repr=False)
     search: Examples | None = field(repr=False)
+    holdout_groups: Tensor | None = field(default=None, repr=False)
 
     @property
     def search_rows(self) -> Tensor:
@@ -137,7 +139,8 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
     if metric.reads == "model":
         raise ConfigError(
             f"metric {metric.name!r} reads the whole model, so its examples cannot be split or drawn anew; give "
-            "acceptance= another such Metric on data that the search does not see, or acceptance=None to trust the search"
+            "acceptance= another such Metric on data that the search does not see, or acceptance=None to trust the "
+            "search"
         )
     if metric.resampling == "none":
         raise ConfigError(
@@ -188,7 +191,7 @@ def resolved_device(device: str | torch.device | None, model: nn.Module) -> torc
 
 
 def _batch_size(settings: Settings, inputs: Any) -> int:
-    """What was asked for; else many rows where a row is short. Trajectories take thousands of steps, and each is paid."""
+    """What was asked for; else many rows where a row is short. Trajectories take thousands of steps."""
     if settings.batch_size is not None:
         return settings.batch_size
     return 512 if numel(sliced(inputs, 0, 1)) <= SHORT_ROW else 64
@@ -258,15 +261,20 @@ def _streamed(
     val_set, collate = (val.dataset, val.collate_fn) if isinstance(val, DataLoader) else (val, None)
     batch = val.batch_size if isinstance(val, DataLoader) and val.batch_size else 64
     groups = None if settings.groups is None else torch.as_tensor(settings.groups).long()
-    search, holdout, own = val_set, acceptance, not isinstance(acceptance, int | float)
-    if isinstance(acceptance, int | float) and not isinstance(acceptance, bool):
-        targets = torch.as_tensor(
-            known if (known := getattr(val_set, "targets", None)) is not None else _labels_in_turn(val_set)
-        )
-        rows = Examples(inputs=torch.arange(len(targets)), targets=targets, groups=groups)
+    known = getattr(val_set, "targets", None)  # as datasets of images have them
+    labels = None if known is None else torch.as_tensor(known)
+    search, holdout, held_groups = val_set, acceptance, None
+    own = not isinstance(acceptance, int | float)
+    if not own:
+        labels = _labels_in_turn(val_set) if labels is None else labels
+        rows = Examples(inputs=torch.arange(len(labels)), targets=labels, groups=groups)
         taken = taken_for_acceptance(rows, share=float(acceptance))
         search, holdout = (Subset(val_set, part.nonzero()[:, 0].tolist()) for part in (~taken, taken))
-        groups = None if groups is None else groups[~taken]
+        groups, held_groups = (None, None) if groups is None else (groups[~taken], groups[taken])
+    elif isinstance(acceptance, Metric) or acceptance is None or metric.reads == "model":
+        _, holdout = parts(Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1)), acceptance, metric)
+    elif not isinstance(acceptance, Dataset | DataLoader):
+        holdout = gather(acceptance, "acceptance")
 
     def loader(data: Any) -> DataLoader[Any]:
         return DataLoader(data, batch_size=batch, collate_fn=collate)
@@ -275,7 +283,8 @@ def _streamed(
     inputs, targets = next(iter(loader(search)))
     probe = sliced(inputs_like(twin, inputs, device), 0, 64)
     outputs = first_outputs(twin, probe)
-    kind = output_kind(outputs, sliced(targets, 0, rows_of(outputs)), declared=settings.outputs)
+    few = sliced(targets, 0, rows_of(outputs))
+    kind = output_kind(outputs, few, declared=settings.outputs, labels=labels)
     workload = StreamedWorkload(
         adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(probe, 0, 8), kind=kind),
         loss=loss,
@@ -287,8 +296,15 @@ def _streamed(
         outputs=kind,
         memory=settings.memory,
     )
-    held = loader(holdout) if isinstance(holdout, Dataset) else holdout
-    return Prepared(workload=workload, holdout=held, own_holdout=own, train=None, val=None, search=None)
+    return Prepared(
+        workload=workload,
+        holdout=loader(holdout) if isinstance(holdout, Dataset) else holdout,
+        own_holdout=own,
+        train=None,
+        val=None,
+        search=None,
+        holdout_groups=held_groups,
+    )
 
 
 def _labels_in_turn(data: Any) -> Tensor:
@@ -297,8 +313,3 @@ def _labels_in_turn(data: Any) -> Tensor:
     if not isinstance(first, int | float | Tensor) or (isinstance(first, Tensor) and first.numel() != 1):
         return torch.zeros(len(data))
     return torch.tensor([float(data[i][1]) for i in range(len(data))])
-
-
-def rows_in(holdout: Examples | Any) -> int:
-    """How many examples a holdout has."""
-    return len(holdout) if isinstance(holdout, Examples) else rows_of(list(range(len(holdout.dataset))))

@@ -37,7 +37,7 @@ def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples 
     >>> check_finite(rows.inputs, rows, "val")
     Traceback (most recent call last):
     ...
-    metricopt._errors.DataError: ... of 1 of the 2 examples looked at in val are NaN or infinite, the first one at row 1 ...
+    metricopt._errors.DataError: ... of 1 of the 2 examples looked at in val are NaN or infinite, the first one ...
     """
     if not isinstance(scores, Tensor):
         return
@@ -51,7 +51,8 @@ def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples 
         found = (row_hashes(whole) == row_hashes(examples.take(at[:1]))).nonzero()
         first = int(found[0, 0]) if len(found) else first
     if bool(broken.any()):
-        why = f"the inputs of {int(broken.sum())} of them hold NaN or infinities; fill them in, or leave these examples out"
+        count = int(broken.sum())
+        why = f"the inputs of {count} of them hold NaN or infinities; fill them in, or leave these examples out"
     else:
         why = (
             "their inputs are finite, so the model makes them; look at its weights, "

@@ -187,7 +187,7 @@ class Search:
                 if holdout is None
                 else repeated_test(before, after, metric, confidence=confidence)
             )
-        groups = holdout.groups if isinstance(holdout, Examples) else None
+        groups = holdout.groups if isinstance(holdout, Examples) else self._prepared.holdout_groups
         return paired_test(
             problem.metric,
             scores.before,

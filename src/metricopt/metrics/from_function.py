@@ -61,7 +61,10 @@ def from_model_function(
 
     >>> from torch import nn
     >>> size = from_model_function(
-    ...     lambda model: sum(p.numel() for p in model.parameters()), higher_is_better=False, name="size", bounds=(0, 99)
+    ...     lambda model: sum(p.numel() for p in model.parameters()),
+    ...     higher_is_better=False,
+    ...     name="size",
+    ...     bounds=(0, 99),
     ... )
     >>> size.measure_model(nn.Linear(2, 3))
     9.0

@@ -127,7 +127,8 @@ def _picture(report_data: ReportData, words: Wording, width: int) -> Markup:
     chart.add(tag("path", class_="axis", d=f"M0 112H{width}"))
     chart.add(tag("path", class_="zero", d=f"M{zero:.1f} 22V112"))
     left, right, gain = axis.at(report_data.low), axis.at(report_data.high), axis.at(report_data.gain)
-    tip = f"gain {_signed(report_data.gain, words)}, interval {_signed(report_data.low, words)} to {_signed(report_data.high, words)}"
+    ends = f"{_signed(report_data.low, words)} to {_signed(report_data.high, words)}"
+    tip = f"gain {_signed(report_data.gain, words)}, interval {ends}"
     chart.add(tag("path", class_="whisker", d=f"M{left:.1f} {line}H{right:.1f}", data_tip=tip))
     chart.add(tag("path", class_="ends", d=f"M{left:.1f} {line - 9}v18M{right:.1f} {line - 9}v18"))
     chart.add(tag("circle", class_="gain-dot", cx=gain, cy=line, r=7, data_tip=tip))
@@ -149,4 +150,5 @@ def _signed(value: float, words: Wording) -> str:
 def sentence(report_data: ReportData) -> str:
     """The answer in one line of plain text, for a title or a preview."""
     words = Wording(report_data)
-    return f"{_headline(report_data, words)} ({counted(report_data.calls, 'metric call')}, {duration(report_data.seconds)})"
+    calls = counted(report_data.calls, "metric call")
+    return f"{_headline(report_data, words)} ({calls}, {duration(report_data.seconds)})"

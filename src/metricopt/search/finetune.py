@@ -58,7 +58,7 @@ def finetune(
         steps: T.
         seeds: one for each run.
         phi_scale: `(d,)`: step and search in z = phi / phi_scale, so that step sizes and perturbations mean the same
-            for every adapter. The source then sees z: give it `Scaled(value, phi_scale)`. None, the paper's, is z = phi.
+            for every adapter. The source then sees z: give it `Scaled(value, phi_scale)`. None: z = phi.
     """
     problem.spec.check(start)
     if start.dim() != 2 or len(seeds) != len(start):

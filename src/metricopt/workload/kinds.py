@@ -36,7 +36,7 @@ def output_kind(outputs: Any, targets: Any, *, declared: str | None = None, labe
     >>> output_kind(torch.zeros(3, 64), torch.tensor([0, 7, 19]))
     Traceback (most recent call last):
     ...
-    metricopt._errors.ConfigError: the model gives 64 numbers, but only 3 different labels up to 19 occur: ... say outputs="embeddings" or outputs="multiclass"
+    metricopt._errors.ConfigError: the model gives 64 numbers, but only 3 different labels up to 19 ...
     """
     found = targets if labels is None else labels
     if declared is not None:

@@ -13,6 +13,7 @@ from .._errors import DataError
 from .._random import derive_seed
 from ..adapters import AdaptedModel
 from . import nests
+from .examples import Examples
 from .workload import Workload
 
 
@@ -81,6 +82,9 @@ class StreamedWorkload(Workload):
             if kept is not None:
                 yield kept
                 return
+        if isinstance(of, Examples):
+            yield self.head(nests.on(of.inputs, self.adapted.phi.device))
+            return
         for inputs, _ in self._batches(self._val if of is None else of):
             yield self.head(nests.on(inputs, self.adapted.phi.device))
 

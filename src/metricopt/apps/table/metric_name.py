@@ -24,10 +24,11 @@ def called(metric: str, name: str) -> str:
     Returns: of a command the program or its script with the arguments, of an address the last part of its path, else
         `name`.
 
-    >>> called("cmd:/opt/env/bin/python /tmp/rate.py --fast {file}", ""), called("http://127.0.0.1:8765/v1/rate?key=1", "")
+    >>> script, address = "cmd:/opt/env/bin/python /tmp/rate.py --fast {file}", "http://127.0.0.1:8765/v1/rate?key=1"
+    >>> called(script, ""), called(address, "")
     ('rate.py --fast', 'rate')
-    >>> called("cmd:./rate.sh --data={file}", ""), called("https://host:80", ""), called("recall_at_k(k=5)", "recall_at_k")
-    ('rate.sh', 'host:80', 'recall_at_k')
+    >>> called("cmd:./rate.sh --data={file}", ""), called("https://host:80", ""), called("f1", "f1 of ours")
+    ('rate.sh', 'host:80', 'f1 of ours')
     """
     if metric.startswith("cmd:"):
         return _of_command(metric.removeprefix("cmd:")) or name

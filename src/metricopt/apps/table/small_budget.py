@@ -22,7 +22,7 @@ def note_on_budget(stages: Sequence[str], *, auto: bool, calls: int | None, hold
         holdout: what the acceptance test is made on.
 
     >>> note_on_budget(["threshold"], auto=True, calls=50, holdout=None)
-    ('Only the threshold was tuned: 50 metric calls leave too few for MetricOpt to learn from; it needs --calls 62 or more.',)
+    ('Only the threshold was tuned: 50 metric calls leave too few for MetricOpt to learn from; ...',)
     >>> note_on_budget(["threshold", "metricopt"], auto=True, calls=80, holdout=None)
     ()
     """

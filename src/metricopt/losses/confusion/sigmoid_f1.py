@@ -21,7 +21,8 @@ CARD = Card(
     cost="O(n)",
     monotone=True,
     bounds=(0.0, 1.0),
-    paper="Bénédict et al.: sigmoidF1: A Smooth F1 Score Surrogate Loss for Multilabel Classification, TMLR 2022, Eq. 9",
+    paper="Bénédict et al.: sigmoidF1: A Smooth F1 Score Surrogate Loss for Multilabel Classification, TMLR 2022, "
+    "Eq. 9",
 )
 
 

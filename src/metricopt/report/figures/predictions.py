@@ -86,7 +86,8 @@ def _draw(report_data: ReportData, width: int) -> Markup:
     chart.add(tag("path", class_="diagonal", d=f"M{x.end - _KEY_ROOM + 26} {y.end - 16}h24"))
     dots = []
     for each in found:
-        tip = f"predicted {words.value(each.predicted)} ± {words.value(each.spread)}, observed {words.value(each.observed)}"
+        expected = f"{words.value(each.predicted)} ± {words.value(each.spread)}"
+        tip = f"predicted {expected}, observed {words.value(each.observed)}"
         dots.append(tag("circle", class_="dot", cx=x.at(each.observed), cy=y.at(each.predicted), r=3.5, data_tip=tip))
     chart.add(group(dots, class_="c0"))
     return chart.svg(f"Predicted against observed {words.metric} of {counted(len(report_data.predictions), 'call')}")
