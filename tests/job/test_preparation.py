@@ -263,12 +263,13 @@ class Images(nn.Module):
 
 
 class Words(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, *, hidden: bool = False) -> None:
         super().__init__()
         self.embed, self.rows, self.last = nn.Embedding(9, 6), nn.GRU(6, 6, batch_first=True), nn.Linear(6, 3)
+        self.hidden = nn.Linear(6, 6) if hidden else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.rows(self.embed(x))[0][:, -1])  # type: ignore[no-any-return]
+        return self.last(torch.relu(self.hidden(self.rows(self.embed(x))[0][:, -1])))  # type: ignore[no-any-return]
 
 
 class Attends(nn.Module):
@@ -292,6 +293,7 @@ TOKENS = torch.arange(20).reshape(4, 5) % 9
     [
         (Images, torch.randn(4, 1, 8, 8), ["film.projected"]),
         (Words, TOKENS, ["last.lora.b"]),
+        (lambda: Words(hidden=True), TOKENS, ["hidden.input_bias.context"]),
         (Attends, TOKENS, ["conditional_norm.projected"]),
         (
             lambda: nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)),
@@ -304,7 +306,7 @@ def test_each_family_gets_what_its_table_says(model: Any, probe: Tensor, slots: 
     adapted = adapt(model().eval(), "auto", dim=12, probe=probe)
     names = [slot.name for slot in adapted.spec.slots]
     assert names == [*slots, "output_shift.shift", "output_shift.log_temperature"]
-    assert adapted.spec.dim == (12 if "lora" not in names[0] else 7)  # one number a class is all that it has
+    assert adapted.spec.dim == (12 if "lora" not in names[0] else 10)  # rank two for each of three classes
     assert len(FAMILIES) == 3
 
 

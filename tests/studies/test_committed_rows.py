@@ -65,3 +65,10 @@ def test_the_acceptance_page_holds_the_rows_of_the_study_and_the_level_holds() -
     assert table[table.index("| metric") :].strip() in (PAGES / "acceptance.md").read_text()
     assert len(rows) == 12
     assert all(row["false"] <= study.limit(row["trials"]) for row in rows)
+
+
+def test_the_page_of_default_adapters_holds_the_rows_of_the_study() -> None:
+    study = _study("default_adapters")
+    rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
+    table = study.table(rows)
+    assert table[table.index("| family") :].strip() in (PAGES / "default-adapters.md").read_text()

@@ -37,15 +37,19 @@ class Family:
         name: of the architecture.
         fits: whether a model with these sites, those that run, belongs to it.
         sites: which of them are adapted.
-        adapter: what is put there; it is projected to the numbers that are left of `dim`.
-        why: one sentence.
+        adapters: what is put there, best first, for so many numbers that are left of `dim`.
+        why: one sentence. The gains are in docs/results/default-adapters.md.
     """
 
     name: str
     fits: Callable[[Sequence[Site]], bool]
     sites: Callable[[Sequence[Site]], list[Site]]
-    adapter: Adapter
+    adapters: Callable[[int], list[Adapter | Projected]]
     why: str
+
+
+def _projected(adapter: Adapter) -> Callable[[int], list[Adapter | Projected]]:
+    return lambda left: [Projected(adapter=adapter, dim=left), adapter]
 
 
 def _holds(*types: type[Any]) -> Callable[[Sequence[Site]], bool]:
@@ -69,9 +73,9 @@ def _last_norms(sites: Sequence[Site]) -> list[Site]:
 
 
 def _behind_recurrence(sites: Sequence[Site]) -> list[Site]:
-    """Linear layers behind the last recurrent one: recurrent weights hold no gain of what they give."""
+    """Linear layers behind the last recurrent one but for the very last, whose bias is the output shift."""
     last = max(place for place, site in enumerate(sites) if isinstance(site.module, nn.RNNBase))
-    return [site for site in sites[last:] if isinstance(site.module, nn.Linear)]
+    return [site for site in sites[last:] if isinstance(site.module, nn.Linear)][:-1]
 
 
 #: In order: the first family that fits.
@@ -80,21 +84,21 @@ FAMILIES: tuple[Family, ...] = (
         name="recurrent net",
         fits=_holds(nn.RNNBase),
         sites=_behind_recurrence,
-        adapter=LoRA(),
-        why="recurrent weights cannot hold a gain of their output; the layers behind them can, and the rest is cached",
+        adapters=lambda left: [InputBias(dim=left)],
+        why="recurrent weights cannot hold a gain of their output; the next layer's bias can, and the rest is cached",
     ),
     Family(
         name="transformer",
         fits=_attends,
         sites=_last_norms,
-        adapter=ConditionalNorm(),
+        adapters=_projected(ConditionalNorm()),
         why="gains and shifts of the norms of the last blocks; the blocks before them are computed once",
     ),
     Family(
         name="conv net",
         fits=_holds(*CONVOLUTIONS),
         sites=_last_stage,
-        adapter=Film(),
+        adapters=_projected(Film()),
         why="gains and shifts of the channels of the last stage; the stages before it are computed once",
     ),
 )
@@ -154,19 +158,22 @@ def _bodies(model: nn.Module, sites: Sequence[Site], left: int) -> list[tuple[Ad
     if family is not None:
         names = {site.name for site in family.sites(sites)} & {site.name for site in free}
         if names:
-            where: dict[str, Any] = {family.adapter.kind(): lambda site: site.name in names}
-            found += [(Projected(adapter=family.adapter, dim=left), where), (family.adapter, where)]
+            for one in family.adapters(left):
+                found.append((one, {_kind_of(one): lambda site: site.name in names}))
     names_of_free = {site.name for site in free}
 
     def only_free(one: Adapter | Projected) -> tuple[Adapter | Projected, dict[str, Any]]:
-        inner = one.adapter if isinstance(one, Projected) else one
-        return one, {inner.kind(): lambda site: site.name in names_of_free}
+        return one, {_kind_of(one): lambda site: site.name in names_of_free}
 
     if len(maps) == 1:  # a bias or a gain there would be the output shift once more
         return [*found, only_free(LoRA(rank=max(left // channel_shape(maps[0].module)[0], 1)))]
     plain: list[Adapter] = [Film(), ConditionalNorm(), LoRA()]
     everywhere: list[Adapter | Projected] = [InputBias(dim=left), *(Projected(adapter=one, dim=left) for one in plain)]
     return found + [only_free(one) for one in everywhere]
+
+
+def _kind_of(one: Adapter | Projected) -> str:
+    return (one.adapter if isinstance(one, Projected) else one).kind()
 
 
 def _unshared(model: nn.Module, sites: Sequence[Site]) -> list[Site]:
