@@ -104,12 +104,16 @@ def inputs_like(model: nn.Module, inputs: Any, device: torch.device) -> Any:
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
 
     def one(tensor: Tensor) -> Tensor:
-        tensor = tensor.detach()
-        tensor = tensor.clone() if tensor.is_inference() else tensor
+        tensor = no_inference(tensor.detach())
         dtype = weight.dtype if weight is not None and tensor.is_floating_point() else tensor.dtype
         return tensor.to(device, dtype)
 
     return mapped(one, inputs)
+
+
+def no_inference(tensor: Tensor) -> Tensor:
+    """Tensors of inference mode take part in no gradient; their copies do."""
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _nest(value: Any, what: str) -> Any:

@@ -23,7 +23,7 @@ from ..workload.nests import mapped, numel, on, rows_of, sliced
 from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_outputs
-from .examples import gather, inputs_like
+from .examples import gather, inputs_like, no_inference
 from .same_rows import row_hashes, shared
 from .split import search_and_acceptance, taken_for_acceptance
 
@@ -164,7 +164,7 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
 
 def ready(model: nn.Module, examples: Examples, device: torch.device) -> Examples:
     """On `device`, real inputs in the precision of the model."""
-    targets = mapped(_plain, on(examples.targets, device))
+    targets = mapped(no_inference, on(examples.targets, device))
     return Examples(inputs=inputs_like(model, examples.inputs, device), targets=targets, groups=examples.groups)
 
 
@@ -195,11 +195,6 @@ def _batch_size(settings: Settings, inputs: Any) -> int:
     if settings.batch_size is not None:
         return settings.batch_size
     return 512 if numel(sliced(inputs, 0, 1)) <= SHORT_ROW else 64
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Tensors of inference mode take part in no gradient; their copies do."""
-    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _grouped(val: Examples, groups: Any) -> Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..metrics import Budget, Metric
 from ..problem import Problem
 from ..runtime import Advance, MetricCache, describe_environment, one_thread
 from ..value import LearnedValue
-from ..workload import Examples, member, resampling_of
+from ..workload import Examples, concatenated, member, resampling_of
 from ..workload.nests import on, rows_of
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .arguments import first_outputs
@@ -148,7 +148,7 @@ class Search:
             confidence=confidence,
             calls=self._calls,
             seconds=seconds,
-            facts=self._facts(verdict),
+            facts=self._facts(verdict, scores),
             scores=scores,
             title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
@@ -283,11 +283,11 @@ class Search:
         self._history.append(event)
         self._tell(event)
 
-    def _facts(self, verdict: Verdict) -> dict[str, str]:
+    def _facts(self, verdict: Verdict, scores: Scores) -> dict[str, str]:
         workload, machine, holdout = self._workload, describe_environment(), self._holdout
         rows = [f"{workload.train_size} to follow the loss", f"{rows_of(workload.targets)} to search on"]
         if holdout is not None and not isinstance(holdout, Metric):
-            rows.append(f"{rows_of(_targets(holdout))} for the acceptance test")
+            rows.append(f"{rows_of(scores.targets)} for the acceptance test")
         size = sum(parameter.numel() for parameter in self._original.parameters())
         slots = [slot.name for slot in workload.spec.slots]
         shown = ", ".join(slots[:4]) + (f" and {len(slots) - 4} more" if len(slots) > 4 else "")
@@ -321,21 +321,12 @@ def _judged_before(runs: Sequence[str]) -> str:
 
 
 def _targets(of: Any) -> Any:
-    """Targets of a holdout: of examples in memory, or of a loader, read once more."""
+    """Targets of a holdout: of examples in memory, or of a loader, read once more where its dataset does not know them."""
     if isinstance(of, Examples):
         return of.targets
-    parts = list(_targets_in_turn(of))
-    from ..workload import concatenated
-
-    return concatenated(parts)
-
-
-def _targets_in_turn(loader: Any) -> Iterator[Any]:
-    if isinstance(loader.dataset, Subset) and hasattr(loader.dataset.dataset, "targets"):
-        yield torch.as_tensor(loader.dataset.dataset.targets)[torch.as_tensor(loader.dataset.indices)]
-        return
-    for _, targets in loader:
-        yield targets
+    if isinstance(of.dataset, Subset) and hasattr(of.dataset.dataset, "targets"):
+        return torch.as_tensor(of.dataset.dataset.targets)[torch.as_tensor(of.dataset.indices)]
+    return concatenated([targets for _, targets in of])
 
 
 def _short(told: object) -> str:

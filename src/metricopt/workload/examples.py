@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .._errors import ConfigError
-from .nests import mapped, rows_of, sliced, take
+from .nests import rows_of, sliced, take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,6 @@ def as_examples(data: Examples | tuple[Any, Any]) -> Examples:
 def _tensor(data: Any) -> Any:
     """Tensors as they are; a NumPy array as a tensor, double precision as single, which is what models have."""
     if isinstance(data, Tensor | list | tuple | dict):
-        return mapped(lambda tensor: tensor, data)
+        return data
     tensor = torch.as_tensor(data)
     return tensor.float() if tensor.dtype == torch.float64 else tensor

@@ -228,10 +228,9 @@ class Workload(ABC):
         if isinstance(self.loss, TrainingLoss):
             parts = [self._training_loss(one, index) for one, index in zip(point, indices, strict=True)]
         else:
-            size = max(self.memory // max(self._bytes_per_row() * indices.shape[1], 1), 0)
-            step = self._together if size else self._row_blocks
-            blocks = range(0, len(point), max(size, 1))
-            parts = [step(point[i : i + max(size, 1)], indices[i : i + max(size, 1)]) for i in blocks]
+            fitting = self.memory // max(self._bytes_per_row() * indices.shape[1], 1)
+            step, size = (self._together, fitting) if fitting else (self._row_blocks, 1)
+            parts = [step(some, index) for some, index in zip(point.split(size), indices.split(size), strict=True)]
         losses, grads = zip(*parts, strict=True)
         return torch.cat(losses), torch.cat(grads)
 
@@ -285,9 +284,14 @@ class Workload(ABC):
         return self._once[name]
 
     def _first_outputs(self) -> Any:
-        features = nests.sliced(next(iter(self.blocks())), 0, 2)
-        with torch.no_grad(), self.precision():
-            return self.adapted.tail(self.start.to(self.adapted.phi), features)
+        """Outputs for two examples: their kind, their shape and whether they stack are read off the same ones."""
+
+        def make() -> Any:
+            features = nests.sliced(next(iter(self.blocks())), 0, 2)
+            with torch.no_grad(), self.precision():
+                return self.adapted.tail(self.start.to(self.adapted.phi), features)
+
+        return self._once_only("first outputs", make)
 
     def _find_shape(self) -> tuple[int, ...]:
         outputs = self._first_outputs()
