@@ -13,7 +13,7 @@ from torch import Tensor
 from metricopt._random import generator
 from metricopt._registry import Registry
 
-from .tables import FILES, Array, TabularFile
+from metricopt.tasks.tables import FILES, Array, TabularFile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ def build_report(
         seconds=seconds,
         facts=dict(facts),
         stages=tuple(_stage(one, metric, one is chosen) for one in candidates),
-        runs=_runs(problem, teller.trace) if teller and teller.trace else (),
+        runs=_runs(problem, teller.trace) if teller and teller.trace and teller.trace.trajectories else (),
         predictions=_predictions(metric, teller.trace) if teller and teller.trace else (),
         embedding=_embedding(metric, teller) if teller else (),
         confusion=_confusion(scores, class_names) if scores else None,
@@ -93,6 +93,7 @@ def _stage(candidate: Candidate, metric: Metric, chosen: bool) -> Stage:
 def _runs(problem: Problem, trace: Trace) -> tuple[Run, ...]:
     """The run from phi = 0, and the runs that were observed, the last ones first: they were guided."""
     trajectories = trace.trajectories
+    assert trajectories is not None
     seen = trajectories.observed.sum(dim=1)
     order = sorted(range(trajectories.runs), key=lambda run: (int(seen[run]) > 0, run), reverse=True)
     from_zero = [run for run in range(trajectories.runs) if bool((trajectories.phis[run, 0] == 0).all())][:1]
@@ -147,13 +148,17 @@ def _predictions(metric: Metric, trace: Trace) -> tuple[Prediction, ...]:
 
 
 def _embedding(metric: Metric, result: Result) -> tuple[Point, ...]:
-    """The two directions in which the embeddings of the observed phis differ most."""
-    value: ValueFunction | None = result.value
+    """The two directions in which what the value function reads of the observed points differs most."""
+    value = result.value
     if value is None or len(result.utilities) < 3:
         return ()
     phis, utilities = result.phis[-_MOST_POINTS:], result.utilities[-_MOST_POINTS:]
-    with torch.no_grad():
-        embedded = value(phis.to(value.head_weight))[1].double()
+    if isinstance(value, ValueFunction):
+        with torch.no_grad():
+            embedded = value(phis.to(value.head_weight))[1].double()
+    else:
+        embedded = value.psi[-_MOST_POINTS:].double()
+        embedded = embedded / embedded.std(dim=0).clamp_min(1e-2)
     centred = embedded - embedded.mean(dim=0)
     left, sizes, _ = torch.linalg.svd(centred, full_matrices=False)
     flat = torch.zeros(len(phis), 2, dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -43,22 +44,22 @@ def learn_value(
 ) -> LearnedValue:
     """Learn phi -> metric on `model` with `calls` metric calls; the model stays as it is.
 
-    The result is saved by `.save(folder)`, refined by `.adapt(phis, utilities)`, and used by
-    `optimize(next_model, ..., value=...)`, which must have the same architecture and the same adapters.
+    The result is saved by `.save(folder)`, refined by `.adapt(psi, utilities)`, and used by
+    `optimize(next_model, ..., value=...)`, which may be of any architecture: outputs of the same kind are enough.
 
     Its arguments are those of `optimize`. The part of `val` that `optimize` would keep for its acceptance test is left
     out here too, so that the same `val` may be used for the next model; `acceptance=None` learns on all of it.
     `config` is of the MetricOpt run that this is.
 
     Raises:
-        ConfigError, DataError: an argument cannot work, such as fewer than 60 calls; the message says what would.
+        ConfigError, DataError: an argument cannot work, such as fewer than 10 calls; the message says what would.
         MetricError: the metric failed.
 
     >>> x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     >>> y = (x[:, 0] > 0.6).float()
-    >>> learned = learn_value(nn.Linear(3, 1), metric="f1", train=(x, y), val=(x, y), calls=80)
-    >>> learned.metric, len(learned) > 40
-    ('f1', True)
+    >>> learned = learn_value(nn.Linear(3, 1), metric="f1", train=(x, y), val=(x, y), calls=40)
+    >>> learned.metric, len(learned)
+    ('f1', 40)
     """
     validate_arguments(
         model=model,
@@ -79,7 +80,7 @@ def learn_value(
     if calls < LEAST_TO_LEARN:
         raise ConfigError(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
-            "better some hundreds"
+            "better a hundred"
         )
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     settings = Settings(
@@ -98,13 +99,9 @@ def learn_value(
         method = MetricOpt() if config is None else MetricOpt(config=config)
         problem = Problem(made.workload, metric=wanted, budget=Budget())
         result = method.run(problem, budget=Budget(calls=calls), seed=seed)
-    if result.value is None:
-        raise ConfigError(f"calls={calls} metric calls are too few to learn anything from; give some hundreds")
-    return LearnedValue(
-        function=result.value,
-        phis=result.phis,
-        utilities=result.utilities,
-        metric=wanted.name,
-        diagnostics=dict(result.diagnostics),
-        rows=made.search_rows,
-    )
+    if not isinstance(result.value, LearnedValue):
+        raise ConfigError(
+            f"outputs of the kind {made.workload.kind!r} have no profile that a value function could travel with; give "
+            "profile=, see metricopt.profiles"
+        )
+    return replace(result.value, rows=made.search_rows)

@@ -168,7 +168,7 @@ def optimize(
         made = prepare(model, metric=wanted, train=train, val=val, acceptance=acceptance, settings=settings)
         learned = LearnedValue.load(value) if isinstance(value, str | os.PathLike) else value
         if learned is not None:
-            check_learned(learned, wanted, made.holdout)
+            check_learned(learned, wanted, made.workload.profile, made.holdout)
         limits = divided(budget, made.holdout, learned=learned is not None)
         shown_settings: dict[str, str | int | float | bool | None] = {
             "metric": wanted.name,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from .._checks import at_least
 from .._errors import ConfigError
-from ..methods import METHODS, Method, Transfer
+from ..methods import METHODS, Method, MetricOpt
 from ..metrics import Budget, Metric
+from ..profiles import Profile
 from ..runtime import shown
 from ..value import LearnedValue
 from ..workload import Examples
@@ -66,7 +67,7 @@ def divided(budget: Budget | int | None, holdout: Holdout, *, learned: bool) -> 
 
 
 def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLike:
-    """`method` with its names checked, or a transfer of `value`."""
+    """`method` with its names checked, or MetricOpt that starts from `value`."""
     if value is None:
         for one in [method] if isinstance(method, str | Method) else method:
             if isinstance(one, str) and one != "auto":
@@ -74,16 +75,12 @@ def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLik
         return method
     if method != "auto":
         raise ConfigError(f'value= is a method of its own; leave method= at "auto", got {method!r}')
-    return Transfer(learned=value)
+    return MetricOpt(prior=value)
 
 
-def check_learned(value: LearnedValue, metric: Metric, holdout: Holdout) -> None:
-    """Raise ConfigError where `value` is of another metric, or was learned on what the acceptance test is made on."""
-    if value.metric != metric.name:
-        raise ConfigError(
-            f"the value function was learned for the metric {shown(value.metric)}, but {metric.name!r} is wanted; "
-            "learn one for it, or give the metric the same name if it is the same"
-        )
+def check_learned(value: LearnedValue, metric: Metric, profile: Profile | None, holdout: Holdout) -> None:
+    """Raise where `value` is of another metric or profile, or was learned on what the acceptance test is made on."""
+    value.check(profile, metric=metric.name, higher_is_better=metric.higher_is_better)
     double = shared(row_hashes(holdout), value.rows) if isinstance(holdout, Examples) else 0.0
     if double > MOST_SHARED:
         raise ConfigError(

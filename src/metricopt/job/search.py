@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -118,7 +119,7 @@ class Search:
         with self._threads():
             candidates = run_stages(
                 problem,
-                plan(problem, method, calls=limits.search_calls),
+                plan(method),
                 calls=limits.search_calls,
                 seconds=limits.search_seconds,
                 seed=self._seed,
@@ -169,7 +170,7 @@ class Search:
             higher_is_better=metric.higher_is_better,
             candidates=tuple(candidates),
             history=tuple(self._history),
-            value=_learned(candidates, metric.name, self._prepared.search_rows),
+            value=_learned(candidates, self._prepared.search_rows),
             report_data=report_data,
         )
 
@@ -334,16 +335,9 @@ def _short(told: object) -> str:
     return str(told).split("(", maxsplit=1)[0] if len(str(told)) > 40 else str(told)
 
 
-def _learned(candidates: Sequence[Candidate], metric: str, rows: Tensor) -> LearnedValue | None:
+def _learned(candidates: Sequence[Candidate], rows: Tensor) -> LearnedValue | None:
     for one in reversed(candidates):
         result = one.result
-        if result.value is not None:
-            return LearnedValue(
-                function=result.value,
-                phis=result.phis,
-                utilities=result.utilities,
-                metric=metric,
-                diagnostics=dict(result.diagnostics),
-                rows=rows,
-            )
+        if isinstance(result.value, LearnedValue):
+            return replace(result.value, rows=rows)
     return None

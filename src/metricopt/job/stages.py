@@ -11,15 +11,14 @@ from torch import Tensor
 
 from .._errors import ConfigError
 from .._types import LossFunction
-from ..losses import LossEntry, for_metric
-from ..methods import METHODS, LossFinetune, Method, MetricOpt, Result, ThresholdTuning
-from ..metrics import METRICS, Budget
+from ..methods import METHODS, Method, Result
+from ..metrics import Budget
 from ..problem import Problem
 
 MethodLike: TypeAlias = Literal["auto"] | str | Method | Sequence[str | Method]
 
 #: Under this many calls a value function has too little to learn from.
-LEAST_TO_LEARN = 60
+LEAST_TO_LEARN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +55,14 @@ class Candidate:
     value: float | None
 
 
-def plan(problem: Problem, method: MethodLike, *, calls: int | None) -> list[Plan]:
-    """The stages of a search: one for each method named, or for "auto" what fits the problem and the budget.
-
-    "auto" tunes the shift of the scores where a label is decided by them, follows the losses that are aimed at the
-    metric where there are any, and gives the rest to MetricOpt.
+def plan(method: MethodLike) -> list[Plan]:
+    """The stages of a search: one for each method named.
 
     Args:
-        problem: what is to be improved.
-        method: "auto", a name in `METHODS`, a `Method`, or several.
-        calls: metric calls of the whole search, None for no limit.
+        method: "auto", which is "metricopt", a name in `METHODS`, a `Method`, or several.
     """
     if isinstance(method, str) and method == "auto":
-        return _automatic(problem, calls)
+        method = "metricopt"
     several: Sequence[str | Method] = [method] if isinstance(method, str | Method) else list(method)
     if not several:
         raise ConfigError('method must name at least one method, got an empty list; "auto" chooses')
@@ -80,48 +74,6 @@ def _named(method: str | Method, share: float) -> Plan:
         return Plan(name=type(method).__name__, title=method.card.title, method=method, share=share)
     entry = METHODS[method]
     return Plan(name=method, title=entry.card.title, method=entry.method, share=share)
-
-
-def _automatic(problem: Problem, calls: int | None) -> list[Plan]:
-    stages = []
-    if decides_by_shift(problem):
-        share = 0.25 if calls is None or calls >= LEAST_TO_LEARN else 1.0
-        stages.append(Plan(name="threshold", title="tuned threshold", method=ThresholdTuning(), share=share))
-        if share == 1.0:
-            return stages
-    for entry in _guides(problem)[:1]:
-        stages.append(
-            Plan(
-                name="surrogate",
-                title=f"surrogate loss: {entry.card.name}",
-                method=LossFinetune(),
-                share=0.1,
-                loss=entry.factory(),
-            )
-        )
-    rest = 1.0 - sum(stage.share for stage in stages)
-    return [*stages, Plan(name="metricopt", title="MetricOpt", method=MetricOpt(), share=rest)]
-
-
-def decides_by_shift(problem: Problem) -> bool:
-    """Whether adding a number to a score is all that it takes to change a label, and phi holds that number."""
-    return bool(problem.spec.with_role("shift")) and label_kind(problem) is not None
-
-
-def _guides(problem: Problem) -> list[LossEntry]:
-    """Losses aimed at the metric that take these scores and targets as they are and own no state."""
-    kind = label_kind(problem)
-    if problem.metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
-        return []
-    return [
-        entry
-        for entry in for_metric(problem.metric)
-        if kind in entry.card.targets
-        and entry.card.reads == "scores"
-        and entry.card.vmap
-        and not entry.card.stateful
-        and not entry.card.needs
-    ]
 
 
 def label_kind(problem: Problem) -> str | None:

@@ -6,7 +6,8 @@ from .as_trained import AsTrained
 from .cma_es import CmaEs
 from .loss_finetune import LossFinetune
 from .method import Method, MethodCard, Proposal, Result, Trace
-from .metric_opt import PAPER_LITERAL, MetricOpt, MetricOptConfig, Transfer
+from .metric_opt import PROPOSERS, MetricOpt, MetricOptConfig
+from .phi_value import PAPER_LITERAL, PhiMetricOpt, PhiValueConfig
 from .random_search import RandomSearch
 from .registry import METHODS, MethodEntry
 from .threshold import ThresholdTuning
@@ -15,6 +16,7 @@ from .trust_region_bo import TrustRegionBO
 __all__ = [
     "METHODS",
     "PAPER_LITERAL",
+    "PROPOSERS",
     "AsTrained",
     "CmaEs",
     "LossFinetune",
@@ -23,11 +25,12 @@ __all__ = [
     "MethodEntry",
     "MetricOpt",
     "MetricOptConfig",
+    "PhiMetricOpt",
+    "PhiValueConfig",
     "Proposal",
     "RandomSearch",
     "Result",
     "ThresholdTuning",
     "Trace",
-    "Transfer",
     "TrustRegionBO",
 ]

@@ -15,7 +15,7 @@ from .._errors import BudgetExhausted, ConfigError
 from ..metrics import Budget
 from ..problem import Problem
 from ..runtime import one_thread
-from ..value import Trajectories, ValueFunction
+from ..value import LearnedValue, Trajectories, ValueFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,14 @@ class Trace:
     """What a method that learns saw on its way, for those who want to look.
 
     Args:
-        trajectories: the runs with their sparse observations, in lock-step.
-        loss_runs: so many of them, the first ones, follow the loss; a value function guided the others.
         forecasts: `(k, 3)`: predicted utility, spread of the prediction, utility observed afterwards.
+        trajectories: the runs with their sparse observations, in lock-step, where there were runs.
+        loss_runs: so many of them, the first ones, follow the loss; a value function guided the others.
     """
 
-    trajectories: Trajectories
-    loss_runs: int
     forecasts: Tensor
+    trajectories: Trajectories | None = None
+    loss_runs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Result:
     phis: Tensor
     utilities: Tensor
     diagnostics: Mapping[str, float] = field(default_factory=dict)
-    value: ValueFunction | None = field(default=None, repr=False)
+    value: LearnedValue | ValueFunction | None = field(default=None, repr=False)
     trace: Trace | None = field(default=None, repr=False)
 
     @property
@@ -131,7 +131,7 @@ class Proposal:
     phi: Tensor
     utility: float | None = None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
-    value: ValueFunction | None = None
+    value: LearnedValue | ValueFunction | None = None
     trace: Trace | None = None
 
 

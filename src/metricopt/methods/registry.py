@@ -9,7 +9,8 @@ from .as_trained import AsTrained
 from .cma_es import CmaEs
 from .loss_finetune import LossFinetune
 from .method import Method, MethodCard
-from .metric_opt import PAPER_LITERAL, MetricOpt, MetricOptConfig
+from .metric_opt import PROPOSERS, MetricOpt, MetricOptConfig
+from .phi_value import PAPER_LITERAL, PhiMetricOpt, PhiValueConfig
 from .random_search import RandomSearch
 from .threshold import ThresholdTuning
 from .trust_region_bo import TrustRegionBO
@@ -30,14 +31,18 @@ def _plain(name: str, method: Method) -> None:
     METHODS.add(name, MethodEntry(card=method.card, method=method))
 
 
-def _metricopt(
-    name: str, title: str, config: MetricOptConfig, *, family: str = "metricopt", adapters: str = "shifted"
-) -> None:
-    card = replace(MetricOpt.card, title=title, family=family, adapters=adapters)
+def _metricopt(name: str, title: str, *, family: str = "control", **changes: object) -> None:
+    config = replace(MetricOptConfig(), **changes)  # type: ignore[arg-type]
+    card = replace(MetricOpt.card, title=title, family=family)
     METHODS.add(name, MethodEntry(card=card, method=MetricOpt(config=config)))
 
 
-_DEFAULT = MetricOptConfig()
+def _phi_value(
+    name: str, title: str, config: PhiValueConfig, *, family: str = "ablation", adapters: str = "shifted"
+) -> None:
+    card = replace(PhiMetricOpt.card, title=title, family=family, adapters=adapters)
+    METHODS.add(name, MethodEntry(card=card, method=PhiMetricOpt(config=config)))
+
 
 _plain("as_trained", AsTrained())
 _plain("loss_finetune", LossFinetune())
@@ -46,13 +51,33 @@ _plain("random_search", RandomSearch())
 _plain("cma_es", CmaEs())
 _plain("trust_region_bo", TrustRegionBO())
 
-_metricopt("metricopt", "MetricOpt (SGD)", _DEFAULT)
-_metricopt("metricopt_adam", "MetricOpt (Adam)", replace(_DEFAULT, stepper="adam", search_lr=0.02))
-_metricopt("metricopt_paper", "MetricOpt, Algorithm 1 as printed", PAPER_LITERAL, adapters="paper")
+_plain("metricopt", MetricOpt())
+_metricopt("untrained_scores", "MetricOpt, untrained value function", learn="none")
+_metricopt("permuted_scores", "MetricOpt, value function of shuffled metrics", learn="permuted")
+_metricopt("mixtures", "random mixtures of the profile", proposers=("surrogates",), whole=False, surrogate_share=1.0,
+           most_surrogates=1000, learn="none")
 
-_metricopt("random_value", "untrained value function", replace(_DEFAULT, learn="none"), family="control")
-_metricopt("permuted_value", "value function of shuffled metrics", replace(_DEFAULT, permute=True), family="control")
-_metricopt("no_loss", "value function without the loss", replace(_DEFAULT, loss_guides=False), family="control")
+
+def _without(name: str) -> tuple[str, ...]:
+    return tuple(one for one in PROPOSERS if one != name)
+
+
+for _name in PROPOSERS:
+    _metricopt(f"no_{_name}", f"MetricOpt without {_name}", family="ablation", proposers=_without(_name))
+_metricopt("profile_alone", "MetricOpt, value function without phi", family="ablation", reads_phi=False)
+_metricopt("through_search_rows", "MetricOpt, climbs through search rows", family="ablation", search_share=1.0)
+_metricopt("through_training_rows", "MetricOpt, climbs through training rows", family="ablation", search_share=0.0)
+_metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", margin=0.0)
+
+# The paper's value function of phi.
+_PHI = PhiValueConfig()
+_phi_value("metricopt_phi", "MetricOpt on phi (SGD)", _PHI, family="paper")
+_phi_value("metricopt_phi_adam", "MetricOpt on phi (Adam)", replace(_PHI, stepper="adam", search_lr=0.02), family="paper")
+_phi_value("metricopt_paper", "MetricOpt, Algorithm 1 as printed", PAPER_LITERAL, family="paper", adapters="paper")
+
+_phi_value("random_value", "untrained value function", replace(_PHI, learn="none"), family="control")
+_phi_value("permuted_value", "value function of shuffled metrics", replace(_PHI, permute=True), family="control")
+_phi_value("no_loss", "value function without the loss", replace(_PHI, loss_guides=False), family="control")
 METHODS.add(
     "no_metric",
     MethodEntry(
@@ -61,21 +86,21 @@ METHODS.add(
     ),
 )
 
-_metricopt("no_ordinal", "- ordinal embedding", replace(_DEFAULT, ordinal=False), family="ablation")
-_metricopt("no_uncertainty", "- uncertainty weights", replace(_DEFAULT, uncertainty=False), family="ablation")
-_metricopt("linear_interpolation", "linear interpolation", replace(_DEFAULT, interpolation="linear"), family="ablation")
-_metricopt("reptile", "Reptile instead of offline", replace(_DEFAULT, learn="reptile"), family="ablation")
-_metricopt("no_rounds", "all calls before tuning", replace(_DEFAULT, rounds=0), family="ablation")
-_metricopt("no_phi_scale", "bare phi", replace(_DEFAULT, use_phi_scale=False), family="ablation")
-_metricopt("no_blend", "loss only shapes the search", replace(_DEFAULT, blend=0.0), family="ablation")
-_metricopt("no_min_gain", "every gain accepted", replace(_DEFAULT, min_gain_stderr=0.0), family="ablation")
-_metricopt("best_observation", "best observation proposed", replace(_DEFAULT, propose="observed"), family="ablation")
-_metricopt("value_gradient", "exact gradient instead of ES", replace(_DEFAULT, direction="grad"), family="ablation")
+_phi_value("no_ordinal", "- ordinal embedding", replace(_PHI, ordinal=False))
+_phi_value("no_uncertainty", "- uncertainty weights", replace(_PHI, uncertainty=False))
+_phi_value("linear_interpolation", "linear interpolation", replace(_PHI, interpolation="linear"))
+_phi_value("reptile", "Reptile instead of offline", replace(_PHI, learn="reptile"))
+_phi_value("no_rounds", "all calls before tuning", replace(_PHI, rounds=0))
+_phi_value("no_phi_scale", "bare phi", replace(_PHI, use_phi_scale=False))
+_phi_value("no_blend", "loss only shapes the search", replace(_PHI, blend=0.0))
+_phi_value("no_min_gain", "every gain accepted", replace(_PHI, min_gain_stderr=0.0))
+_phi_value("best_observation", "best observation proposed", replace(_PHI, propose="observed"))
+_phi_value("value_gradient", "exact gradient instead of ES", replace(_PHI, direction="grad"))
 
-# From Algorithm 1 as printed to the default, one ingredient after the other; the last two steps are
-# `no_rounds` (the proposal chosen by the value function) and `metricopt` (budget spent while tuning).
-_WITH_SCALE = replace(PAPER_LITERAL, use_phi_scale=True, from_zero=True, spread=_DEFAULT.spread, lr=_DEFAULT.lr)
-_WITH_FIT = replace(_WITH_SCALE, learn=_DEFAULT.learn, norm=_DEFAULT.norm, members=_DEFAULT.members)
-_metricopt("paper_shift", "Algorithm 1 + output shift", PAPER_LITERAL, family="ladder")
-_metricopt("paper_shift_scale", "... + scale of phi, start at phi = 0", _WITH_SCALE, family="ladder")
-_metricopt("paper_shift_scale_fit", "... + offline fit of an ensemble", _WITH_FIT, family="ladder")
+# From Algorithm 1 as printed to `metricopt_phi`, one ingredient after the other; the last two steps are
+# `no_rounds` (the proposal chosen by the value function) and `metricopt_phi` (budget spent while tuning).
+_WITH_SCALE = replace(PAPER_LITERAL, use_phi_scale=True, from_zero=True, spread=_PHI.spread, lr=_PHI.lr)
+_WITH_FIT = replace(_WITH_SCALE, learn=_PHI.learn, norm=_PHI.norm, members=_PHI.members)
+_phi_value("paper_shift", "Algorithm 1 + output shift", PAPER_LITERAL, family="ladder")
+_phi_value("paper_shift_scale", "... + scale of phi, start at phi = 0", _WITH_SCALE, family="ladder")
+_phi_value("paper_shift_scale_fit", "... + offline fit of an ensemble", _WITH_FIT, family="ladder")

@@ -1,4 +1,4 @@
-"""Learn utility as a function of phi from what runs left behind (paper section 3.1)."""
+"""Learn utility: as a function of profiles of scores, or of phi from what runs left behind (paper section 3.1)."""
 
 from .fit import FitConfig, FitReport, fit, fit_points
 from .frozen import FrozenValue
@@ -7,6 +7,7 @@ from .learned import LearnedValue
 from .network import ValueFunction
 from .quality import Quality, quality
 from .reptile import PAPER_REPTILE, ReptileConfig, ReptileReport, reptile
+from .score_value import ScoreValue
 from .trajectory import Trajectories
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Quality",
     "ReptileConfig",
     "ReptileReport",
+    "ScoreValue",
     "Trajectories",
     "ValueFunction",
     "fit",

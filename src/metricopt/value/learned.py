@@ -1,12 +1,11 @@
-"""A value function with the observations that it was learned from: what travels from one model to the next."""
+"""A learned value function of scores, with the observations behind it: what travels from one model to the next."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +13,58 @@ import torch
 from torch import Tensor
 
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
-from .._random import generator
+from ..profiles import Profile
 from ..runtime import check_template, read_tensors, shown, write_tensors
-from .fit import FitConfig, fit_points
-from .network import ValueFunction
+from .score_value import ScoreValue
 
-_FUNCTION, _POINTS = "value.safetensors", "observations.safetensors"
-_KIND, _VERSION = "observations", 1
+_FILE = "learned_value.safetensors"
+_KIND, _VERSION = "learned value function", 1
+#: Nobody makes this many observations, or reads this many columns.
+_MOST = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedValue:
-    """What `metricopt.learn_value` returns; give it to `optimize(..., value=)` for the next model of the family.
+    """What `metricopt.learn_value` returns; give it to `optimize(..., value=)` for another model.
+
+    It knows profiles of scores, not phi: it serves any architecture and any adapters, as long as the outputs are of
+    the same kind.
 
     Args:
-        function: phi -> estimated utility.
-        phis, utilities: `(m, d)` and `(m,)`, what was observed.
-        metric: the name of the metric.
-        diagnostics: how good the function is on what it had not seen.
+        profile: identity of the profile, see `Profile.identity`.
+        columns: names of its numbers.
+        families: `(K,)`, the number of each column's family.
+        psi, utilities: `(m, K)` and `(m,)`: the profiles that were observed, and what the metric said.
+        hyperparameters: of the Gaussian process.
+        metric, higher_is_better: of the metric.
+        diagnostics: how good it was on what it had not seen.
         rows: hashes of the examples that it was learned on, so that no acceptance test is made on them.
-
-    >>> value = ValueFunction(3, generator=torch.Generator().manual_seed(0)).eval()
-    >>> learned = LearnedValue(function=value, phis=torch.zeros(4, 3), utilities=torch.zeros(4), metric="f1")
-    >>> len(learned.adapt(torch.randn(8, 3), torch.linspace(0, 1, 8)))
-    12
     """
 
-    function: ValueFunction = field(repr=False)
-    phis: Tensor = field(repr=False)
+    profile: str
+    columns: Sequence[str] = field(repr=False)
+    families: Tensor = field(repr=False)
+    psi: Tensor = field(repr=False)
     utilities: Tensor = field(repr=False)
+    hyperparameters: Tensor = field(repr=False)
     metric: str
+    higher_is_better: bool
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64), repr=False)
 
     def __post_init__(self) -> None:
-        if self.phis.shape != (len(self.utilities), self.function.dim) or self.utilities.dim() != 1:
+        columns, families = len(self.columns), int(self.families.max()) + 1 if len(self.families) else 0
+        if self.families.shape != (columns,) or self.psi.shape != (len(self.utilities), columns) or not columns:
             raise ConfigError(
-                f"observations must be phis (m, {self.function.dim}) and utilities (m,), got {tuple(self.phis.shape)} "
-                f"and {tuple(self.utilities.shape)}"
+                f"observations must be profiles (m, {columns}) and utilities (m,), got {tuple(self.psi.shape)} and "
+                f"{tuple(self.utilities.shape)}"
+            )
+        if len(self.utilities) < 2:
+            raise ConfigError(f"a value function needs at least two observations, got {len(self.utilities)}")
+        if self.hyperparameters.shape != (2 * families + 4,):
+            raise ConfigError(
+                f"{families} families of columns need {2 * families + 4} hyper-parameters, got "
+                f"{tuple(self.hyperparameters.shape)}"
             )
 
     def __len__(self) -> int:
@@ -59,54 +72,73 @@ class LearnedValue:
 
     def __str__(self) -> str:
         """One line for a terminal."""
-        told = f"value function for {self.metric}: {self.function.dim} numbers of phi, {len(self)} observations"
-        rank = self.diagnostics.get("last_spearman")
+        told = f"value function for {self.metric}: {len(self.columns)} numbers of a profile, {len(self)} observations"
+        rank = self.diagnostics.get("next_spearman")
         return told if rank is None else f"{told}, rank correlation {rank:.2f} with what it had not seen"
 
-    def adapt(self, phis: Tensor, utilities: Tensor, *, config: FitConfig | None = None, seed: int = 0) -> LearnedValue:
+    @cached_property
+    def function(self) -> ScoreValue:
+        """profile -> expected utility and its spread."""
+        value = ScoreValue(self.families, reads_phi=False)
+        value.hyperparameters = self.hyperparameters.double().clone()
+        return value.fit(self.psi, torch.zeros(len(self), 1), self.utilities, keep=True)
+
+    def adapt(self, psi: Tensor, utilities: Tensor) -> LearnedValue:
         """A refit to old and new observations together; this one stays as it is.
 
-        Another model starts from another level of the metric, so the old utilities are moved by the mean error of the
-        old estimates on the new observations: what is kept of them is where the metric rises and falls.
-
-        Args:
-            phis, utilities: `(k, d)` and `(k,)`, observed on the new model, such as `outcome.observations`.
-            config: of the fit; gentle by default.
-            seed: of its batches.
-
         Raises:
-            ConfigError: shapes that do not fit, or fewer than two observations in all.
+            ConfigError: shapes that do not fit.
         """
-        if phis.shape != (len(utilities), self.function.dim) or utilities.dim() != 1:
+        if psi.shape != (len(utilities), len(self.columns)) or utilities.dim() != 1:
             raise ConfigError(
-                f"adapt needs phis (k, {self.function.dim}) and utilities (k,), got {tuple(phis.shape)} and "
+                f"adapt needs profiles (k, {len(self.columns)}) and utilities (k,), got {tuple(psi.shape)} and "
                 f"{tuple(utilities.shape)}"
             )
-        if len(self) + len(utilities) < 2:
-            raise ConfigError(f"adapt needs at least two observations, got {len(self) + len(utilities)}")
-        function = copy.deepcopy(self.function).eval()
-        with torch.no_grad():
-            estimates = function(phis.to(function.head_weight))[0].double()
-        moved = float((utilities.double() - estimates).mean()) if len(utilities) else 0.0
-        every_phi = torch.cat([self.phis, phis.to(self.phis)])
-        every_utility = torch.cat([self.utilities.double() + moved, utilities.double()])
-        settings = config or FitConfig(steps=300, batch=min(128, len(every_utility)))
-        fit_points(function, every_phi, every_utility, 0.01, config=settings, generator=generator(seed, "adapt"))
-        return replace(self, function=function, phis=every_phi, utilities=every_utility, diagnostics={})
+        both = torch.cat([self.psi, psi.to(self.psi)]), torch.cat([self.utilities, utilities.to(self.utilities)])
+        value = ScoreValue(self.families, reads_phi=False).fit(both[0], torch.zeros(len(both[1]), 1), both[1])
+        return replace(
+            self, psi=both[0], utilities=both[1], hyperparameters=value.hyperparameters, diagnostics={}
+        )
+
+    def check(self, profile: Profile | None, *, metric: str, higher_is_better: bool) -> None:
+        """Raise where another profile, metric or direction is wanted."""
+        if self.metric != metric:
+            raise ConfigError(
+                f"the value function was learned for the metric {shown(self.metric)}, but {metric!r} is wanted; "
+                "learn one for it, or give the metric the same name if it is the same"
+            )
+        if self.higher_is_better != higher_is_better:
+            raise ConfigError(
+                f"the value function was learned for a metric whose {'higher' if self.higher_is_better else 'lower'} "
+                "values are better, this one is the other way round; learn one for it"
+            )
+        if profile is None or profile.identity != self.profile:
+            theirs = "outputs without a profile" if profile is None else f"{len(profile.columns)} columns"
+            raise FingerprintMismatch(
+                f"the value function reads another profile: its {len(self.columns)} columns begin with "
+                f"{', '.join(self.columns[:3])}; this model has {theirs}. It serves models whose outputs are of the "
+                "same kind, with as many classes; learn one for this kind"
+            )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the function and the observations to two files in `folder`, each atomically."""
+        """Write one file in `folder`, atomically."""
         path = Path(folder)
-        self.function.save(path / _FUNCTION)
-        tensors = {"phis": self.phis, "utilities": self.utilities.double(), "rows": self.rows}
+        tensors = {
+            "psi": self.psi.double(),
+            "utilities": self.utilities.double(),
+            "families": self.families.long(),
+            "hyperparameters": self.hyperparameters.double(),
+            "rows": self.rows,
+        }
         settings = {
+            "profile": self.profile,
+            "columns": list(self.columns),
             "metric": self.metric,
-            "fingerprint": self.function.fingerprint,
+            "higher_is_better": self.higher_is_better,
             "diagnostics": dict(self.diagnostics),
             "count": len(self),
-            "function": _digest_of_function(self.function),
         }
-        write_tensors(path / _POINTS, tensors, kind=_KIND, version=_VERSION, settings=settings)
+        write_tensors(path / _FILE, tensors, kind=_KIND, version=_VERSION, settings=settings)
         return path
 
     @staticmethod
@@ -114,57 +146,54 @@ class LearnedValue:
         """Read what `save` wrote.
 
         Raises:
-            CheckpointError: a file is missing, damaged, or not what its name says.
-            FingerprintMismatch: the two files belong to different phis.
+            CheckpointError: the file is missing, damaged, or not what its name says.
         """
         path = Path(folder)
         if not path.is_dir():
             raise CheckpointError(f"there is no folder {str(path)!r}; give one that LearnedValue.save wrote")
-        function = ValueFunction.load(path / _FUNCTION)
-        tensors, settings = read_tensors(path / _POINTS, kind=_KIND, version=_VERSION)
-        metric, count, diagnostics = _checked(path, settings)
+        file = path / _FILE
+        tensors, settings = read_tensors(file, kind=_KIND, version=_VERSION)
+        known = _checked(file, settings)
+        count, columns = known.pop("count"), len(known["columns"])
+        families = tensors.get("families", torch.zeros(0, dtype=torch.int64))
+        if families.dtype != torch.int64 or families.shape != (columns,) or not _is_numbering(families):
+            raise CheckpointError(f"{file} has families that do not number its {columns} columns. Save it again.")
+        size = 2 * (int(families.max()) + 1) + 4
         template = {
-            "phis": torch.zeros(count, function.dim, dtype=_dtype(tensors), device="meta"),
+            "psi": torch.zeros(count, columns, dtype=torch.float64, device="meta"),
             "utilities": torch.zeros(count, dtype=torch.float64, device="meta"),
+            "families": torch.zeros(columns, dtype=torch.int64, device="meta"),
+            "hyperparameters": torch.zeros(size, dtype=torch.float64, device="meta"),
             "rows": torch.zeros(tensors["rows"].numel() if "rows" in tensors else 0, dtype=torch.int64, device="meta"),
         }
-        check_template(path / _POINTS, tensors, template)
+        check_template(file, tensors, template)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
-            raise CheckpointError(f"{path / _POINTS} holds numbers that are not finite. Save it again.")
-        if settings.get("fingerprint") != function.fingerprint:
-            raise FingerprintMismatch(
-                f"the two files in {path} belong to different phis, {shown(settings.get('fingerprint'))} and "
-                f"{shown(function.fingerprint)}; save the value function again"
-            )
-        if settings.get("function") != _digest_of_function(function):
-            raise CheckpointError(
-                f"the two files in {path} were not saved together: saving was stopped half-way, or one of them was "
-                "replaced. Save the value function again."
-            )
-        return LearnedValue(function=function, metric=metric, diagnostics=diagnostics, **tensors)
+            raise CheckpointError(f"{file} holds numbers that are not finite. Save it again.")
+        return LearnedValue(**known, **tensors)
 
 
-def _dtype(tensors: Mapping[str, Tensor]) -> torch.dtype:
-    """That of the saved phis, if they may have it."""
-    dtype = tensors["phis"].dtype if "phis" in tensors else None
-    return dtype if dtype in (torch.float32, torch.float64) else torch.float32
+def _is_numbering(families: Tensor) -> bool:
+    """Whether 0, 1, 2, ... all occur."""
+    return len(families) > 0 and families.unique().tolist() == list(range(int(families.max()) + 1))
 
 
-def _digest_of_function(function: ValueFunction) -> str:
-    """Sixteen hex digits over weights and scales: which function the observations beside it belong to."""
-    total = hashlib.blake2b(digest_size=8)
-    for name, tensor in sorted(function.state_dict().items()):
-        total.update(name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
-
-
-def _checked(path: Path, settings: Mapping[str, Any]) -> tuple[str, int, dict[str, float]]:
-    metric, count, diagnostics = (settings.get(name) for name in ("metric", "count", "diagnostics"))
-    sound = isinstance(metric, str) and type(count) is int and 0 <= count <= 1 << 24 and isinstance(diagnostics, dict)
-    figures = diagnostics.values() if isinstance(diagnostics, dict) else ()
-    if not sound or not all(type(figure) in (int, float) and abs(figure) < 1e300 for figure in figures):
-        raise CheckpointError(
-            f"{path / _POINTS} has settings that describe no observations: {shown(settings)}. Save it again."
-        )
-    assert isinstance(metric, str) and isinstance(count, int) and isinstance(diagnostics, dict)
-    return metric, count, {str(name): float(figure) for name, figure in diagnostics.items()}
+def _checked(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, if they are such as `save` writes."""
+    names = ("profile", "columns", "metric", "higher_is_better", "diagnostics", "count")
+    known = {name: settings.get(name) for name in names}
+    columns, diagnostics, count = known["columns"], known["diagnostics"], known["count"]
+    sound = (
+        isinstance(known["profile"], str)
+        and isinstance(known["metric"], str)
+        and isinstance(known["higher_is_better"], bool)
+        and isinstance(columns, list)
+        and 0 < len(columns) < _MOST
+        and all(isinstance(name, str) for name in columns)
+        and type(count) is int
+        and 2 <= count <= _MOST
+        and isinstance(diagnostics, dict)
+        and all(type(figure) in (int, float) and abs(figure) < 1e300 for figure in diagnostics.values())
+    )
+    if not sound:
+        raise CheckpointError(f"{path} has settings that describe no value function: {shown(settings)}. Save it again.")
+    return known

@@ -100,6 +100,11 @@ class TensorWorkload(Workload):
             return super().features(indices)
         return nests.take(kept, indices), nests.take(self.train.targets, indices)
 
+    def search_features(self, indices: Tensor) -> tuple[Any, Any] | None:
+        kept = self._kept("val")
+        found = self.head(nests.take(self.val.inputs, indices)) if kept is None else nests.take(kept, indices)
+        return found, nests.take(self.val.targets, indices)
+
     def _kept(self, part: str) -> Any:
         """Features of all rows of a part, or None where they would take more than `memory`: then they are made anew."""
 

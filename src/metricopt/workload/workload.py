@@ -18,6 +18,7 @@ from .._random import generator as named_generator
 from .._types import SAMPLERS, LossFunction, Sampler
 from .._vmap_or_loop import VmapOrLoop
 from ..adapters import AdaptedModel
+from ..profiles import PROFILES, Profile
 from . import nests
 from .activations import bytes_per_row
 from .kinds import OutputKind, labels_of, output_kind
@@ -54,6 +55,7 @@ class Workload(ABC):
         phi_scale: `(d,)`, how far each coordinate of phi is explored; default: `default_phi_scale`.
         memory: bytes that activations of one backward pass may take, and again features that are kept.
         autocast: a dtype to compute in, for example `torch.bfloat16`; None for the model's own.
+        profile: what a value function reads of the outputs; None for that of their kind, see `metricopt.profiles`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Workload(ABC):
         phi_scale: Tensor | None = None,
         memory: int = 1 << 30,
         autocast: torch.dtype | None = None,
+        profile: Profile | None = None,
     ) -> None:
         one_of("sampler", sampler, SAMPLERS)
         if not callable(loss):
@@ -78,6 +81,7 @@ class Workload(ABC):
         self.memory = at_least("memory", memory, 1)
         self.autocast = autocast
         self._declared = outputs
+        self._profile = profile
         self._each = VmapOrLoop()
         #: What is computed once; workloads that differ in their loss alone share it.
         self._once: dict[str, Any] = {}
@@ -124,6 +128,11 @@ class Workload(ABC):
         inputs, targets = self.drawn(indices)
         return self.head(inputs), targets
 
+    def search_features(self, indices: Tensor) -> tuple[Any, Any] | None:
+        """The same of rows of the search split; None where they are not at hand: streamed, too large to keep."""
+        del indices
+        return None
+
     # --- what all share ---------------------------------------------------------------------------
 
     @property
@@ -156,6 +165,16 @@ class Workload(ABC):
         """Of the outputs for two examples; empty where they are no tensor."""
         found: tuple[int, ...] = self._once_only("shape", self._find_shape)
         return found
+
+    @property
+    def profile(self) -> Profile | None:
+        """What a value function reads of the outputs; None for outputs that have no profile."""
+        if self._profile is not None:
+            return self._profile
+        if self.kind not in PROFILES or not self.kind_is_tensor:
+            return None
+        width = self.shape[-1] if len(self.shape) > 1 else 1
+        return PROFILES[self.kind](width, 0)
 
     def with_loss(self, loss: LossFunction | TrainingLoss | None) -> Self:
         """The same workload with another loss; all that does not depend on it is shared."""

@@ -1,9 +1,8 @@
-"""MetricOpt (paper Algorithm 1) with every open choice as a setting."""
+"""MetricOpt: a value function that reads scores, several proposers, one memory."""
 
 from __future__ import annotations
 
-from .config import PAPER_LITERAL, MetricOptConfig
+from .config import PROPOSERS, MetricOptConfig
 from .method import MetricOpt
-from .transfer import Transfer
 
-__all__ = ["PAPER_LITERAL", "MetricOpt", "MetricOptConfig", "Transfer"]
+__all__ = ["PROPOSERS", "MetricOpt", "MetricOptConfig"]

@@ -1,186 +1,286 @@
-"""MetricOpt: learn a value function along loss trajectories, then let it guide the search."""
+"""MetricOpt: learn what the metric says of scores, and let it say where to go."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from ..._random import derive_seed
-from ..._random import generator as named_generator
+from ..._types import LossFunction
+from ...losses import for_metric
+from ...metrics import METRICS
 from ...problem import Problem
-from ...value import Quality, Trajectories, ValueFunction, quality
-from ..method import Method, MethodCard, Proposal, Trace, best_observed, observe_within_budget
-from .collect import collect, observation_times, observe_runs
+from ...search import Moves, Pool, ScoreView, Worth, climb_surrogates, mixtures
+from ...value import LearnedValue, ScoreValue, quality
+from ..method import Method, MethodCard, Proposal, Trace, best_observed, needs_a_limit, observe_within_budget
+from ..phi_value import PhiMetricOpt
+from .choose import chosen
 from .config import MetricOptConfig
-from .estimates import ALL_CALLS, estimates
-from .learn import Learned, learn
-from .tune import guided_runs
 
-_PAPER = "Huang, Zhai, Guo, Susskind: MetricOpt, CVPR 2021"
+#: More calls than anyone has: what is affordable of it is what is left.
+_ALL_CALLS = 1 << 40
+#: With more numbers of phi than this no move by chance replaces a climb.
+_SHORT_PHI = 64
+#: A climb is made at least every so many rounds.
+_CLIMB_EVERY = 4
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class MetricOpt(Method):
-    """The paper's method with the choices of `MetricOptConfig`.
+    """A value function g that reads a profile of the scores, and proposers that all read and write one memory.
 
-    Meta-training: trajectories of loss finetuning from many starts, observed sparsely, interpolated in time; the
-    value function is fitted to them. Meta-testing: guided runs descend its estimate; what they observe refines it.
+    Surrogates (losses aimed at the metric, figures of the profile, mixtures of them) are climbed from phi = 0 and
+    their ends observed. Then, round by round: g is fitted to all observations; the best points are climbed along g,
+    through batches of search and training rows, and moved at random; of all these proposals those are observed that
+    are best in samples of g. Profiles cost no metric call, so g chooses among many points for each that is paid for.
+    At the end the point with the largest gain less a margin of its own noise is proposed.
 
-    Differs from the paper in its defaults: see docs/lab-notes.md for what each choice is worth. `PAPER_LITERAL`
-    is Algorithm 1 as printed.
+    Outputs without a profile (detections, records) are searched by the paper's value function of phi.
+
+    Differs from the paper: its value function reads phi (`PhiMetricOpt`).
+
+    Args:
+        config: every choice.
+        prior: a value function that was learned on another model: expected before anything is observed. With it no
+            metric call at all is needed.
     """
 
     config: MetricOptConfig = field(default_factory=MetricOptConfig)
-    card: ClassVar[MethodCard] = MethodCard(title="MetricOpt", family="metricopt", paper=_PAPER)
-
-    @property
-    def rates_its_proposal(self) -> bool:
-        return self.config.propose != "last"
+    prior: LearnedValue | None = None
+    card: ClassVar[MethodCard] = MethodCard(
+        title="MetricOpt",
+        family="metricopt",
+        paper="after Huang, Zhai, Guo, Susskind: MetricOpt, CVPR 2021; the value function reads scores",
+    )
 
     def search(self, problem: Problem, *, seed: int) -> Proposal:
-        config = self.config
-        phi_scale = problem.phi_scale if config.use_phi_scale else torch.ones(problem.dim)
-        if config.from_zero:
-            observe_within_budget(problem, problem.start[None])
-        parts = [collect(problem, config, calls=self._meta_calls(problem), phi_scale=phi_scale, seed=seed)]
-        if not bool(parts[0].observed.any()):
-            return best_observed(problem)
-        learned = learn(parts[0], config, seed=seed)
-        diagnostics = _described("fit", learned.quality)
-        forecasts = [torch.zeros(0, 3)]
-        for round_ in range(config.rounds):
-            calls = max(_calls_left(problem) - self._kept_calls(problem), 0) // (config.rounds - round_)
-            if calls == 0:
-                break
-            runs, own = min(config.runs, calls), derive_seed(seed, "round", round_)
-            start = self._starts(problem, learned.value, runs, phi_scale=phi_scale, seed=own)
-            path = guided_runs(problem, learned.value, config, start=start, phi_scale=phi_scale, seed=own)
-            times = _late_times(runs, calls // runs, config.steps, seed=own)
-            seen = observe_runs(problem, path, times)
-            forecasts.append(_forecast(learned.value, seen))
-            diagnostics |= _described("next", quality(forecasts[-1][:, 0], forecasts[-1][:, 2]))
-            parts.append(seen)
-            learned = learn(Trajectories.stack(parts), config, seed=own)
-        proposal = self._proposal(problem, learned, phi_scale, seed, diagnostics | _described("last", learned.quality))
-        trace = Trace(trajectories=Trajectories.stack(parts), loss_runs=parts[0].runs, forecasts=torch.cat(forecasts))
-        return replace(proposal, value=learned.value, trace=trace)
-
-    def _meta_calls(self, problem: Problem) -> int:
-        config = self.config
-        wanted, left = config.tasks * config.observations, _calls_left(problem)
-        calls = int(left * config.share) if config.rounds else left - self._kept_calls(problem)
-        return min(wanted, max(calls, 1))
-
-    def _starts(self, problem: Problem, value: ValueFunction, runs: int, *, phi_scale: Tensor, seed: int) -> Tensor:
-        """Where guided runs begin: at random as in the paper, or around phi = 0 and the best estimates."""
-        generator = named_generator(seed, "starts")
-        noise = torch.randn(runs, problem.dim, generator=generator) * phi_scale * self.config.spread
-        if not self.config.from_zero:
-            return noise
-        phis, _ = problem.observations
-        best = phis[estimates(value, phis).topk(min(len(phis), max(runs // 2, 1))).indices]
-        anchors = torch.cat([problem.start[None], best])
-        return anchors[torch.arange(runs) % len(anchors)] + 0.1 * noise
-
-    def _proposal(
-        self, problem: Problem, learned: Learned, phi_scale: Tensor, seed: int, diagnostics: dict[str, float]
-    ) -> Proposal:
-        config = self.config
-        if config.propose == "observed":
-            return best_observed(problem, diagnostics)
-        if config.propose == "last":
-            start = self._starts(problem, learned.value, 1, phi_scale=phi_scale, seed=seed)
-            path = guided_runs(problem, learned.value, config, start=start, phi_scale=phi_scale, seed=seed)
-            return Proposal(phi=path[-1][0], diagnostics=diagnostics)
-        phis, _ = problem.observations
-        best = estimates(learned.value, phis).topk(min(config.top, len(phis)))
-        phi = phis[best.indices].mean(dim=0)
-        if config.min_gain_stderr > 0:
-            return _beyond_chance(problem, phi, config, seed, diagnostics)
-        return Proposal(phi=phi, utility=float(best.values.mean()), diagnostics=diagnostics)
-
-    def _kept_calls(self, problem: Problem) -> int:
-        """Calls that the proposal will want: a look at it, one at phi = 0 if it is new, and the bootstrap pairs."""
-        if self.config.min_gain_stderr == 0 or self.config.propose != "estimate":
-            return 0
-        pairs = 0 if problem.metric.reads == "model" else self.config.resamples
-        return 1 + (_start_utility(problem) is None) + 2 * pairs
+        needs_a_limit(problem, "MetricOpt")
+        profile = problem.workload.profile
+        if profile is None:
+            return PhiMetricOpt().search(problem, seed=seed)
+        if self.prior is not None:
+            self.prior.check(
+                profile, metric=problem.metric.name, higher_is_better=problem.metric.higher_is_better
+            )
+        view = ScoreView(
+            problem, profile, search_share=self.config.search_share, rows=self.config.batch, seed=derive_seed(seed)
+        )
+        return _Run(self.config, view, self.prior).proposal()
 
 
-def _calls_left(problem: Problem) -> int:
-    """Metric calls still to come: what the budget holds, and what fits into its time at the pace so far."""
-    meter = problem.meter
-    left = meter.affordable(ALL_CALLS)
-    if meter.seconds_left is None or not meter.calls:
-        return left
-    return min(left, int(meter.seconds_left * meter.calls / max(meter.seconds, 1e-9)))
+class _Run:
+    """One search: its value function, its proposers, and what they have gained."""
 
+    def __init__(self, config: MetricOptConfig, view: ScoreView, prior: LearnedValue | None) -> None:
+        self._config, self._view, self._problem = config, view, view.problem
+        self._prior = prior.function if prior is not None else None
+        self._value = ScoreValue(view.families, reads_phi=config.reads_phi, prior=self._prior)
+        self._forecasts: list[list[float]] = []
+        self._climb = Worth(gained=0.02)
+        self._round = 0
+        left = self._problem.affordable(_ALL_CALLS)
+        self._calls = left if left < _ALL_CALLS else 1000  # seconds alone are limited
+        self._size = config.round or min(max(self._calls // 20, 1), 8)
 
-@torch.no_grad()
-def _forecast(value: ValueFunction, seen: Trajectories) -> Tensor:
-    """`(k, 3)`: what the value function expected of phis before it learned from them, its spread, and what came."""
-    phis, utilities = seen.observations
-    return torch.stack([value(phis)[0].double(), value.spread(phis).double(), utilities.double()], dim=1)
-
-
-def _beyond_chance(
-    problem: Problem, phi: Tensor, config: MetricOptConfig, seed: int, diagnostics: dict[str, float]
-) -> Proposal:
-    """`phi` if its gain over phi = 0 is more than chance on the search split, else phi = 0.
-
-    Where nothing can be resampled any gain counts: a metric that reads the model, a budget of seconds that is over.
-    """
-    if _start_utility(problem) is None:
+    def proposal(self) -> Proposal:
+        view, problem = self._view, self._problem
         observe_within_budget(problem, problem.start[None])
-    seen, start = observe_within_budget(problem, phi[None]), _start_utility(problem)
-    if not len(seen) or start is None:
-        return best_observed(problem, diagnostics)
-    half = config.resamples // 2
-    drawn = problem.resampled_gains(phi, problem.start, resamples=half, seed=derive_seed(seed, "averaged"))
-    averaged, best = float(seen[0]), best_observed(problem)
-    assert best.utility is not None
-    if best.utility > averaged + _error(problem, drawn):
-        # The value function is plainly wrong there. The best observation has an error of its own.
-        phi, averaged, drawn = best.phi, best.utility, drawn[:0]
-    rest = problem.resampled_gains(
-        phi, problem.start, resamples=config.resamples - half, seed=derive_seed(seed, "proposed")
-    )
-    error = _error(problem, torch.cat([drawn, rest]))
-    diagnostics = diagnostics | {"gain": averaged - start, "gain_error": error}
-    if averaged - start > config.min_gain_stderr * error:
-        return Proposal(phi=phi, utility=averaged, diagnostics=diagnostics)
-    return Proposal(phi=problem.start, utility=start, diagnostics=diagnostics)
+        view.sync()
+        ends = self._surrogates()
+        moves = Moves(view, ends, [name for name in self._config.proposers if name in ("shift", "local", "cross", "guided")])
+        while problem.affordable(1) and len(view.utilities):
+            self._fit()
+            before = len(view.utilities)
+            self._one_round(moves)
+            if len(view.utilities) == before:
+                break
+        return self._chosen(ends)
 
+    # --- stages -----------------------------------------------------------------------------------
 
-def _error(problem: Problem, differences: Tensor) -> float:
-    """Standard error of a gain from its paired resamples; 0 where none could be had: then any gain counts.
+    def _surrogates(self) -> Tensor:
+        """Climb the surrogates, observe their ends; where they led, `(k, d)`."""
+        config, view = self._config, self._view
+        if self._prior is not None:  # it knows better where to go
+            ends = self._climbs_of_prior()
+            observe_within_budget(self._problem, view.phi(ends[: max(self._calls // 4, 1)]))
+            view.sync()
+            return ends
+        if "surrogates" not in config.proposers:
+            return torch.zeros(0, view.dim)
+        count = min(config.most_surrogates, max(int(self._calls * config.surrogate_share), 2))
+        losses = self._losses()[:1]
+        weights = mixtures(view, count - len(losses), whole=config.whole)
+        path = climb_surrogates(view, losses, weights, steps=config.surrogate_steps, rate=config.rate)
+        observe_within_budget(self._problem, view.phi(path[-1]))
+        view.sync()
+        return path[-1]
 
-    A budget that ends before the resamples must not throw away what was found: the acceptance test is still to come.
-    """
-    return float(differences.std()) if len(differences) > 1 else 0.0
+    def _losses(self) -> list[LossFunction]:
+        """Losses aimed at the metric that take these scores and targets as they are and own no state."""
+        metric, kind = self._problem.metric, self._problem.workload.kind
+        if metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
+            return []
+        cards = [(entry.card, entry) for entry in for_metric(metric)]
+        return [
+            entry.factory()
+            for card, entry in cards
+            if kind in card.targets and card.reads == "scores" and not card.stateful and not card.needs
+        ]
 
+    def _climbs_of_prior(self) -> Tensor:
+        """Points along climbs of a function that was learned elsewhere, the most promising first."""
+        config, view, prior = self._config, self._view, self._prior
+        assert prior is not None
+        start = torch.zeros(config.climbs, view.dim)
+        start[1:] = 0.05 * torch.randn(config.climbs - 1, view.dim, generator=view.generator)
+        steps = 2 * config.climb_steps
+        path = view.climb(
+            start,
+            lambda outputs, targets, z: prior.mean(view.profile(outputs, targets).cpu()),
+            steps=steps,
+            rate=config.rate,
+        )
+        points = torch.cat([path[step] for step in range(steps // 5 - 1, steps, max(steps // 5, 1))])
+        mean, spread = prior(view.profiles(points), points)
+        return points[(mean - spread).argsort(descending=True)]
 
-def _start_utility(problem: Problem) -> float | None:
-    """What was observed at phi = 0, if it was."""
-    phis, utilities = problem.observations
-    found = (phis == 0).all(dim=1).nonzero()
-    return float(utilities[found[0, 0]]) if len(found) else None
+    def _fit(self) -> None:
+        view, utilities = self._view, self._view.utilities
+        if self._config.learn == "permuted":
+            utilities = utilities[torch.randperm(len(utilities), generator=view.generator)]
+        self._value.fit(view.psi, view.z, utilities)
+        if self._forecasts:
+            self._value.calibrate(torch.tensor(self._forecasts, dtype=torch.float64))
 
+    def _one_round(self, moves: Moves) -> None:
+        config, view, problem = self._config, self._view, self._problem
+        self._round += 1
+        best = self._best(config.climbs)
+        pool = Pool()
+        if "climb" in config.proposers and self._climb_is_due(moves):
+            path = self._climb_value(best)
+            for step in sorted({len(path) // 2, len(path) - 1}):
+                pool.add("climb", path[step])
+        # Of a long phi moves by chance gain less, and each costs a pass through the model.
+        moves.propose(view.z[best], config.moves if view.dim <= _SHORT_PHI else config.moves // 3, pool)
+        if not len(pool):
+            return
+        psi = view.profiles(pool.z)
+        picked = self._picked(psi, pool)
+        with torch.no_grad():
+            mean, spread = self._value(psi[picked], pool.z[picked])
+        before, known = len(view.utilities), float(view.utilities.max())
+        observe_within_budget(problem, view.phi(pool.z[picked]))
+        view.sync()
+        came = view.utilities[before:]
+        raw = spread / self._value.inflation
+        for place, utility in zip(picked, came.tolist(), strict=False):
+            name = pool.proposers[place]
+            (self._climb if name == "climb" else moves.worth[name]).add(utility - known)
+        self._forecasts += torch.stack([mean, raw, torch.zeros_like(mean)], dim=1)[: len(came)].tolist()
+        for row, utility in zip(self._forecasts[-len(came) :], came.tolist(), strict=True):
+            row[2] = utility
+        moves.after(bool((came > known + 1e-9).any()))
 
-def _late_times(runs: int, count: int, steps: int, *, seed: int) -> Tensor:
-    """When guided runs are observed: at their ends, and before that at random."""
-    if count <= 1:
-        return torch.full((runs, 1), steps)
-    return observation_times(runs, count + 1, steps, generator=named_generator(seed, "late"))[:, 1:]
+    def _best(self, count: int) -> Tensor:
+        """Places of the best observations by g, which averages their noise out."""
+        view = self._view
+        if self._config.learn == "none":
+            return view.utilities.topk(min(count, len(view.z))).indices
+        with torch.no_grad():
+            mean, _ = self._value(view.psi, view.z)
+        return mean.topk(min(count, len(mean))).indices
 
+    def _climb_is_due(self, moves: Moves) -> bool:
+        """Climbs cost gradients: they are made where phi is long, and else as long as they pay."""
+        if self._view.dim > _SHORT_PHI or not moves.worth or self._round % _CLIMB_EVERY == 1:
+            return True
+        return self._climb.rate >= max(worth.rate for worth in moves.worth.values())
 
-def _described(stage: str, quality: Quality | None) -> dict[str, float]:
-    if quality is None:
-        return {}
-    numbers = {"spearman": quality.spearman, "mae": quality.mae, "mae_of_mean": quality.mae_of_mean}
-    return {f"{stage}_{name}": number for name, number in numbers.items() if math.isfinite(number)}
+    def _climb_value(self, best: Tensor) -> list[Tensor]:
+        """Climb g from the best points through batches, whose profiles are moved to where the search split's are."""
+        config, view, value = self._config, self._view, self._value
+        start, batch = view.z[best], view.batch()
+        with torch.no_grad():
+            offset = view.psi[best] - view.profiles_of(start, batch)
+        optimism = config.optimism * torch.tensor([0.0, 1.0, 0.0, 2.0]).repeat(len(best))[: len(best)]
+        unit = float(view.utilities.std().nan_to_num(0.0).clamp_min(1e-4))
+
+        def expected(outputs: Tensor, targets: Tensor, z: Tensor) -> Tensor:
+            mean, spread = value(view.profile(outputs, targets).cpu() + offset, z)
+            return mean + optimism * spread - config.anchor * unit * (z - start).square().sum(dim=1) / view.dim
+
+        least = config.climb_steps // 5
+        steps = int(torch.randint(least, config.climb_steps + 1, (1,), generator=view.generator))
+        return view.climb(start, expected, steps=steps, rate=config.rate)
+
+    def _picked(self, psi: Tensor, pool: Pool) -> list[int]:
+        """Places of those that are observed: the best of each of several samples of g, none twice."""
+        generator = self._view.generator
+        count = min(self._size, self._problem.affordable(self._size), len(pool))
+        if self._config.learn == "none":
+            return torch.randperm(len(pool), generator=generator)[:count].tolist()
+        with torch.no_grad():
+            samples = self._value.samples(psi, pool.z, count, generator=generator)
+        picked: list[int] = []
+        for sample in samples:
+            sample[picked] = -math.inf
+            picked.append(int(sample.argmax()))
+        return picked
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _chosen(self, ends: Tensor) -> Proposal:
+        view, problem, config = self._view, self._problem, self._config
+        if len(view.utilities) < 3:
+            if self._prior is None or not len(ends):
+                return best_observed(problem)
+            mean, _ = self._prior(view.profiles(ends[:1]), ends[:1])
+            return Proposal(phi=view.phi(ends[0]), utility=float(mean[0].clamp(0, 1)), diagnostics=self._diagnostics())
+        self._fit()
+        if config.learn == "none":
+            return best_observed(problem)
+        z, utility, error = chosen(view, self._value, margin=config.margin, resamples=config.resamples)
+        diagnostics = self._diagnostics() | {"gain_error": error}
+        forecasts = torch.tensor(self._forecasts, dtype=torch.float64).reshape(-1, 3)
+        forecasts[:, 1] = self._value.inflation * (forecasts[:, 1].square() + self._value.noise**2).sqrt()
+        return Proposal(
+            phi=view.phi(z),
+            utility=min(max(utility, 0.0), 1.0),
+            diagnostics=diagnostics,
+            value=self._learned(diagnostics),
+            trace=Trace(forecasts=forecasts),
+        )
+
+    def _learned(self, diagnostics: dict[str, float]) -> LearnedValue:
+        view, metric = self._view, self._problem.metric
+        travels = ScoreValue(view.families, reads_phi=False)
+        travels.fit(view.psi, view.z, view.utilities)
+        return LearnedValue(
+            profile=view.profile.identity,
+            columns=[column.name for column in view.profile.columns],
+            families=view.families,
+            psi=view.psi.double(),
+            utilities=view.utilities,
+            hyperparameters=travels.hyperparameters,
+            metric=metric.name,
+            higher_is_better=metric.higher_is_better,
+            diagnostics=diagnostics,
+        )
+
+    def _diagnostics(self) -> dict[str, float]:
+        """How good forecasts were, as plain numbers."""
+        if len(self._forecasts) < 3:
+            return {}
+        made = torch.tensor(self._forecasts, dtype=torch.float64)
+        spread = self._value.inflation * (made[:, 1].square() + self._value.noise**2).sqrt()
+        found = {"covered": float(((made[:, 0] - made[:, 2]).abs() <= 2 * spread).double().mean())}
+        rated = quality(made[:, 0], made[:, 2])
+        numbers = {"spearman": rated.spearman, "mae": rated.mae, "mae_of_mean": rated.mae_of_mean}
+        return found | {f"next_{name}": number for name, number in numbers.items() if math.isfinite(number)}

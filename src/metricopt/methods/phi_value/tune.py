@@ -19,10 +19,10 @@ from ...search import (
     finetune,
 )
 from ...value import ValueFunction
-from .config import MetricOptConfig
+from .config import PhiValueConfig
 
 
-def make_source(value: Value, config: MetricOptConfig) -> GradientSource:
+def make_source(value: Value, config: PhiValueConfig) -> GradientSource:
     """The configured source over z, the loss blended in where asked."""
     source: GradientSource
     if config.direction == "grad":
@@ -38,14 +38,14 @@ def make_source(value: Value, config: MetricOptConfig) -> GradientSource:
     return source
 
 
-def make_stepper(config: MetricOptConfig) -> OptimizerFactory:
+def make_stepper(config: PhiValueConfig) -> OptimizerFactory:
     if config.stepper == "adam":
         return lambda params: torch.optim.Adam(params, lr=config.search_lr)
     return lambda params: torch.optim.SGD(params, lr=config.search_lr)
 
 
 def guided_runs(
-    problem: Problem, value: ValueFunction, config: MetricOptConfig, *, start: Tensor, phi_scale: Tensor, seed: int
+    problem: Problem, value: ValueFunction, config: PhiValueConfig, *, start: Tensor, phi_scale: Tensor, seed: int
 ) -> list[Tensor]:
     """Guided runs from `start` `(n, d)` in lock-step: the phis `(n, d)` before each step and after the last."""
     # In units of the utility's own spread a step size means the same for every metric.

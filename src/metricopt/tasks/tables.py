@@ -1,4 +1,4 @@
-"""The published tables of the study: which file holds each, that it is the right one, and how its text is read."""
+"""Small published tables: which file holds each, that it is the right one, and how its text is read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metricopt._errors import DataError
-from metricopt.tasks.files import DATA_VARIABLE
+from .._errors import DataError
+from .files import DATA_VARIABLE
 
 Array = NDArray[np.float64]
 

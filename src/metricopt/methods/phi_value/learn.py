@@ -18,7 +18,7 @@ from ...value import (
     interpolate,
     reptile,
 )
-from .config import MetricOptConfig
+from .config import PhiValueConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Learned:
     quality: Quality | None
 
 
-def new_value(config: MetricOptConfig, *, dim: int, fingerprint: str, seed: int) -> ValueFunction:
+def new_value(config: PhiValueConfig, *, dim: int, fingerprint: str, seed: int) -> ValueFunction:
     """A fresh value function of the configured shape, in eval mode."""
     return ValueFunction(
         dim,
@@ -40,7 +40,7 @@ def new_value(config: MetricOptConfig, *, dim: int, fingerprint: str, seed: int)
     ).eval()
 
 
-def learn(trajectories: Trajectories, config: MetricOptConfig, *, seed: int) -> Learned:
+def learn(trajectories: Trajectories, config: PhiValueConfig, *, seed: int) -> Learned:
     """Interpolate and fit (paper section 3.1)."""
     value = new_value(config, dim=trajectories.dim, fingerprint=trajectories.fingerprint, seed=seed)
     if config.learn == "none":

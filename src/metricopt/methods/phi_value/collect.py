@@ -13,7 +13,7 @@ from ...problem import Problem
 from ...search import LossOnly, finetune
 from ...value import Trajectories
 from ..method import observe_within_budget
-from .config import MetricOptConfig
+from .config import PhiValueConfig
 
 
 def observation_times(runs: int, count: int, steps: int, *, generator: torch.Generator) -> Tensor:
@@ -34,7 +34,7 @@ def observation_times(runs: int, count: int, steps: int, *, generator: torch.Gen
     return torch.cat([first, inner, last], dim=1)
 
 
-def collect(problem: Problem, config: MetricOptConfig, *, calls: int, phi_scale: Tensor, seed: int) -> Trajectories:
+def collect(problem: Problem, config: PhiValueConfig, *, calls: int, phi_scale: Tensor, seed: int) -> Trajectories:
     """Loss trajectories of random starts, observed sparsely (Algorithm 1, line 3), within `calls` metric calls.
 
     Differs from the paper: one run starts at phi = 0, and K counts both ends of a run.

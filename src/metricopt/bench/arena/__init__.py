@@ -1,0 +1,1 @@
+"""The arena: methods side by side on problems with a gap between the loss and the metric."""

@@ -1,0 +1,36 @@
+"""Profiles: what the value function reads of outputs and targets, one file a kind of output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._registry import Registry
+from .binary import BinaryProfile
+from .embeddings import EmbeddingsProfile
+from .multiclass import MulticlassProfile
+from .multilabel import MultilabelProfile
+from .profile import Column, Profile
+from .unlabelled import UnlabelledProfile
+from .values import ValuesProfile
+from .with_columns import WithColumns
+
+#: What makes the profile of a kind of output: `(numbers a row, slices) -> Profile`. A kind that is not here has none.
+PROFILES: Registry[Callable[[int, int], Profile]] = Registry("profile")
+PROFILES.add("binary", lambda width, slices: BinaryProfile(slices=slices))
+PROFILES.add("multiclass", lambda width, slices: MulticlassProfile(classes=width, slices=slices))
+PROFILES.add("multilabel", lambda width, slices: MultilabelProfile(labels=width, slices=slices))
+PROFILES.add("values", lambda width, slices: ValuesProfile(slices=slices))
+PROFILES.add("embeddings", lambda width, slices: EmbeddingsProfile())
+
+__all__ = [
+    "PROFILES",
+    "BinaryProfile",
+    "Column",
+    "EmbeddingsProfile",
+    "MulticlassProfile",
+    "MultilabelProfile",
+    "Profile",
+    "UnlabelledProfile",
+    "ValuesProfile",
+    "WithColumns",
+]

@@ -1,0 +1,89 @@
+"""What a value function reads: a few dozen numbers about outputs and targets, differentiable, without a metric call."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Column(NamedTuple):
+    """One number of a profile.
+
+    Args:
+        name: in words, for the reader: "recall of class 3".
+        family: columns of one family share one relevance in the value function.
+    """
+
+    name: str
+    family: str
+
+
+class Profile(ABC):
+    """`(outputs, targets)` to `(n, K)` numbers, the larger the better where a column has a direction.
+
+    What is counted is counted exactly, and its gradient is that of a soft count (`straight_through`): so a metric
+    that is made of counts is a plain function of the columns, and phi can still be moved along them.
+
+    Subclasses give the outputs of a kind their columns; `identity` says whether two profiles are the same, whatever
+    model they are read from.
+    """
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[Column, ...]:
+        """What the numbers are, in order."""
+
+    @abstractmethod
+    def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
+        """Numbers `(n, K)` of outputs `(n, N, ...)` against targets `(N, ...)`.
+
+        Args:
+            outputs: a population's.
+            targets: shared by the population.
+            slices: `(N, S)`, 1 where a row belongs to a slice; None where there are no slices.
+        """
+
+    @property
+    def identity(self) -> str:
+        """Sixteen hex digits over the columns: what is learned from one profile holds for all that share it."""
+        text = "\n".join(f"{type(self).__name__}:{column.family}:{column.name}" for column in self.columns)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(column.family for column in self.columns))
+
+    def family_index(self) -> Tensor:
+        """`(K,)`: the number of each column's family."""
+        names = self.families
+        return torch.tensor([names.index(column.family) for column in self.columns])
+
+
+def straight_through(exact: Tensor, soft: Tensor) -> Tensor:
+    """The value of `exact` with the gradient of `soft`.
+
+    >>> soft = torch.tensor(0.3, requires_grad=True)
+    >>> float(straight_through(torch.tensor(1.0), 2 * soft))
+    1.0
+    """
+    return exact.detach() + (soft - soft.detach()) if soft.requires_grad else exact
+
+
+def spread(scores: Tensor) -> Tensor:
+    """Standard deviation over rows, `(n, N, ...)` to `(n, 1, ...)`: a constant that soft steps are measured in."""
+    return scores.detach().std(dim=1, keepdim=True).clamp_min(1e-3)
+
+
+def named(families: Sequence[tuple[str, Sequence[str]]]) -> tuple[Column, ...]:
+    """Columns from (family, names) in order."""
+    return tuple(Column(name, family) for family, names in families for name in names)
+
+
+def ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """`part / whole`, 0 for nothing of nothing."""
+    return part / whole.clamp_min(1e-6)

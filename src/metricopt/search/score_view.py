@@ -1,0 +1,174 @@
+"""What a search sees of one problem: phi in steps of its scale, profiles of scores, and batches to climb through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from .._random import generator as named_generator
+from ..problem import Problem
+from ..profiles import Profile
+from ..workload.nests import concatenated
+from ..workload.resampling import resample, resampling_of, spread_factor, units_of
+
+#: Phis that go through the model together.
+_TOGETHER = 8
+#: Training rows that profiles are pooled with.
+_MOST_POOLED = 4096
+#: With more numbers of features than this a batch takes fewer rows.
+_BATCH_NUMBERS = 1 << 21
+
+#: Outputs `(n, B, ...)` and targets of a batch to `(n,)`: what is climbed.
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@final
+class ScoreView:
+    """Points z = phi / phi_scale, their profiles, and what the memory of the problem holds of them.
+
+    Args:
+        problem: what is to be improved; its memory is read, whoever filled it.
+        profile: of its outputs.
+        search_share: of the rows that are climbed through, those of the search split; the others are training rows,
+            drawn with the search split's shares of classes.
+        rows: in a batch.
+        seed: of all draws.
+    """
+
+    def __init__(self, problem: Problem, profile: Profile, *, search_share: float, rows: int, seed: int) -> None:
+        self.problem, self.workload, self.profile = problem, problem.workload, profile
+        self.families = profile.family_index()
+        self.dim = problem.dim
+        self.generator = named_generator(seed, "score view")
+        self._scale = problem.phi_scale
+        self._targets = self.workload.targets
+        self._share = search_share if self.workload.search_features(torch.zeros(1, dtype=torch.long)) else 0.0
+        self._rows = rows
+        self._chances = _chances(self._targets, self.workload.train_targets, self.workload.train_size)
+        self.z = torch.zeros(0, self.dim)
+        self.psi = torch.zeros(0, len(profile.columns))
+
+    # --- points and profiles ----------------------------------------------------------------------
+
+    def phi(self, z: Tensor) -> Tensor:
+        return z * self._scale
+
+    @property
+    def utilities(self) -> Tensor:
+        """`(m,)`, of all that was observed, in order."""
+        return self.problem.memory.utilities
+
+    def sync(self) -> None:
+        """Take in what was observed since the last time."""
+        new = self.problem.memory.phis[len(self.z) :]
+        if len(new):
+            z = new / self._scale
+            self.z, self.psi = torch.cat([self.z, z]), torch.cat([self.psi, self.profiles(z)])
+
+    @torch.no_grad()
+    def profiles(self, z: Tensor) -> Tensor:
+        """`(n, K)` on the search split; no metric call."""
+        parts = [self.profile(self._outputs(part), self._targets) for part in z.split(_TOGETHER)]
+        return torch.cat(parts).cpu() if parts else self.psi[:0]
+
+    @torch.no_grad()
+    def resampled(self, z: Tensor, resamples: int) -> Tensor:
+        """`(r, n, K)`: profiles on resamples of the search split, the same ones for all points; no metric call.
+
+        Their spread is how much profiles would differ on other examples, see `metricopt.workload.resample`.
+        """
+        groups = self.workload.groups
+        how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
+        outputs = torch.cat([self._outputs(part) for part in z.split(_TOGETHER)])
+        if how == "none":
+            return self.profile(outputs, self._targets).cpu()[None]
+        found = []
+        for _ in range(resamples):
+            chosen = resample(self._targets, how, generator=self.generator, groups=groups, within=True)
+            found.append(self.profile(outputs[:, chosen], self._targets[chosen]).cpu())
+        drawn = torch.stack(found)
+        factor = spread_factor(how, units_of(len(self._targets), groups))
+        return drawn.mean(dim=0) + factor * (drawn - drawn.mean(dim=0))
+
+    def _outputs(self, z: Tensor) -> Tensor:
+        outputs: Tensor = self.problem.outputs(self.phi(z))
+        return outputs.float().cpu()
+
+    # --- batches ----------------------------------------------------------------------------------
+
+    def batch(self) -> tuple[Any, Tensor]:
+        """Features and targets of a batch: rows of the search split and of the training examples."""
+        rows = self._batch_rows()
+        of_search = round(rows * self._share)
+        parts = []
+        if of_search:
+            index = torch.randint(len(self._targets), (of_search,), generator=self.generator)
+            parts.append(self.workload.search_features(index))
+        if rows - of_search:
+            parts.append(self.workload.features(self._training_rows(rows - of_search)))
+        features, targets = zip(*(part for part in parts if part is not None), strict=True)
+        return concatenated(list(features)), torch.cat([one.to(targets[0].device) for one in targets])
+
+    def outputs_of(self, z: Tensor, batch: tuple[Any, Tensor]) -> Tensor:
+        """Outputs `(n, B, ...)` of a batch, differentiable in z."""
+        adapted = self.workload.adapted
+        with self.workload.precision():
+            outputs: Tensor = adapted.outputs(self.phi(z).to(adapted.phi), batch[0])
+        return outputs.float()
+
+    def profiles_of(self, z: Tensor, batch: tuple[Any, Tensor]) -> Tensor:
+        """Profiles `(n, K)` of a batch, differentiable in z."""
+        return self.profile(self.outputs_of(z, batch), batch[1]).cpu()
+
+    def climb(self, start: Tensor, objective: Objective, *, steps: int, rate: float) -> list[Tensor]:
+        """Adam upwards from `start` `(n, d)`, all points in lock-step; `(n, d)` after each step.
+
+        `objective(outputs, targets, z) -> (n,)`. A point that is lost (not finite) stays where it was.
+        """
+        z = start.clone().requires_grad_(True)
+        stepper = torch.optim.Adam([z], rate, maximize=True)
+        path = []
+        for _ in range(steps):
+            batch = self.batch()
+            with torch.enable_grad():
+                worth = objective(self.outputs_of(z, batch), batch[1], z)
+                (slope,) = torch.autograd.grad(worth.sum(), z)
+            z.grad = torch.where(slope.isfinite().all(dim=1, keepdim=True), slope, 0.0).to(z)
+            stepper.step()
+            path.append(z.detach().clone())
+        return path
+
+    def _batch_rows(self) -> int:
+        one = self.workload.search_features(torch.zeros(1, dtype=torch.long)) or self.workload.features(
+            torch.zeros(1, dtype=torch.long)
+        )
+        numbers = one[0].numel() if isinstance(one[0], Tensor) else 1
+        return max(min(self._rows, _BATCH_NUMBERS // max(numbers, 1)), min(64, self._rows))
+
+    def _training_rows(self, count: int) -> Tensor:
+        if self._chances is None:
+            return torch.randint(self.workload.train_size, (count,), generator=self.generator)
+        return torch.multinomial(self._chances, count, replacement=True, generator=self.generator)
+
+
+def _chances(search: Any, train: Any, size: int) -> Tensor | None:
+    """With which chance each training row is drawn, so that classes are as frequent as in the search split.
+
+    None where targets are no single class of few: then all rows alike.
+    """
+    if not (isinstance(search, Tensor) and isinstance(train, Tensor)) or len(train) != size:
+        return None
+    theirs, ours = search.reshape(len(search), -1).cpu(), train.reshape(len(train), -1).cpu()
+    if theirs.shape[1] != 1 or ours.shape[1] != 1 or bool((ours != ours.round()).any() | (ours < 0).any()):
+        return None
+    classes = int(max(theirs.max(), ours.max())) + 1
+    if classes > max(len(ours) // 10, 2):
+        return None
+    wanted = torch.bincount(theirs[:, 0].long(), minlength=classes).double()
+    there = torch.bincount(ours[:, 0].long(), minlength=classes).double()
+    chances = (wanted / there.clamp_min(1))[ours[:, 0].long()]
+    return chances if math.isfinite(float(chances.sum())) and float(chances.sum()) > 0 else None
