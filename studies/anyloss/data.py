@@ -12,7 +12,6 @@ from torch import Tensor
 
 from metricopt._random import generator
 from metricopt._registry import Registry
-
 from metricopt.tasks.tables import FILES, Array, TabularFile
 
 

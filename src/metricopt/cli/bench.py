@@ -71,6 +71,67 @@ def run_bench(
     bench_table(spec, out=out, workers=workers, executor=executor, run=run, compact=compact, markdown=markdown)
 
 
+@app.command("arena")
+def run_arena(
+    preset: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
+    problems: Annotated[str | None, typer.Option(help="Problems, in place of the preset's.")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Methods, in place of the preset's.", autocompletion=complete.several(complete.methods)),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="For example 0-4, in place of the preset's.")] = None,
+    calls: Annotated[str | None, typer.Option(help="Budgets, for example 20,100, in place of the preset's.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at once; 0 runs in this process. [default: cores, at most 2]")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="Where they run: processes, or ray.")] = "processes",
+    out: Annotated[Path, typer.Option(help="File of results; what it holds is not run again.")] = Path("arena.jsonl"),
+    run: Annotated[bool, typer.Option("--run/--no-run", help="Do the runs that are missing, or only print.")] = True,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 1 where MetricOpt is not first at every budget.")
+    ] = False,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Write the page to this file, and its picture beside it.")
+    ] = None,
+) -> None:
+    """MetricOpt against its rivals on problems with a gap between loss and metric. Stop and start at will."""
+    from ..bench.arena.do import run_arena as do
+    from ..bench.arena.page import markdown as page
+    from ..bench.arena.page import picture
+    from ..bench.arena.presets import CONTROLS, chosen_preset
+    from ..bench.arena.standings import best_known, standings
+    from ..runtime import ResultStore, write_atomically
+
+    check_before(files=(out, markdown), workers=workers)
+    wanted = chosen_preset(
+        preset,
+        problems=names(problems),
+        methods=method_names(methods),
+        seeds=seed_numbers(seeds),
+        calls=seed_numbers(calls),
+    )
+    store, runs = ResultStore(out), list(wanted.runs())
+    failures = do(runs, store, workers=worker_count(workers), on=executor) if run else []
+    keys = {one.key.digest for one in runs}
+    rows = [row for row in store.rows() if row["key"] in keys]
+    ranked = [name for name in wanted.methods if name not in CONTROLS]
+    controls = [name for name in wanted.methods if name in CONTROLS]
+    text = page(rows, ranked, controls)
+    typer.echo(text)
+    if markdown is not None:
+        write_atomically(markdown, text.encode())
+        write_atomically(markdown.with_suffix(".svg"), picture(rows, ranked).encode())
+    if failures:
+        report_failures(failures, store, what="runs")
+        raise typer.Exit(1)
+    known = best_known(row for row in rows if row["method"] in ranked)
+    found = [standings(rows, calls=budget, methods=ranked, known=known) for budget in wanted.calls]
+    behind = [one.calls for one in found if one is not None and one.lines[0].method != "metricopt"]
+    if check and (behind or None in found):
+        typer.echo(f"metricopt: MetricOpt is not first at {behind or 'every budget: runs are missing'}", err=True)
+        raise typer.Exit(1)
+
+
 def bench_table(
     spec: TableSpec,
     *,

@@ -15,6 +15,7 @@ from ..adapters.adapter import Adapter
 from ..adapters.probe import invoke
 from ..adapters.projection import Projected
 from ..methods import Method, MetricOptConfig
+from ..profiles import Profile
 from ..metrics.metric import READS
 from ..runtime import EXECUTORS, Executor, shortened, shown
 from ..value import LearnedValue
@@ -196,6 +197,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "class_names": (lambda v: v is None or _each(v, lambda one: isinstance(one, str)), "a list of texts"),
     "quiet": (lambda v: isinstance(v, bool), "True or False"),
     "outputs": (lambda v: v is None or _one_of(v, OUTPUT_KINDS), f"one of {', '.join(OUTPUT_KINDS)}, or None"),
+    "profile": (lambda v: v is None or isinstance(v, Profile), "a Profile, see metricopt.profiles, or None"),
     "stream": (lambda v: isinstance(v, bool), "True or False"),
     "memory": (lambda v: _whole(v, 1 << 20), "a number of bytes, at least a million"),
     "executor": (lambda v: isinstance(v, Executor) or _one_of(v, EXECUTORS), f"one of {', '.join(EXECUTORS)}"),

@@ -13,6 +13,7 @@ from .._types import LossFunction, Reads, Sampler
 from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget, as_metric
 from ..problem import Problem
+from ..profiles import Profile
 from ..value import LearnedValue
 from .adaptation import Adapters
 from .arguments import validate_arguments
@@ -38,6 +39,7 @@ def learn_value(
     batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
+    profile: Profile | None = None,
     config: MetricOptConfig | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
@@ -76,6 +78,7 @@ def learn_value(
         seed=seed,
         config=config,
         outputs=outputs,
+        profile=profile,
     )
     if calls < LEAST_TO_LEARN:
         raise ConfigError(
@@ -92,6 +95,7 @@ def learn_value(
         device=device,
         outputs=outputs,
         groups=groups,
+        profile=profile,
     )
     with own_modes():
         kept = None if wanted.reads == "model" else acceptance

@@ -17,6 +17,7 @@ from .._types import LossFunction, Reads, Sampler
 from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
 from ..metrics import Budget, Metric, as_metric
+from ..profiles import Profile
 from ..runtime import Executor, MetricCache, RunFolder, make_executor, progress
 from ..value import LearnedValue
 from ..workload import Examples, TrainingLoss
@@ -54,6 +55,7 @@ def optimize(
     batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
+    profile: Profile | None = None,
     stream: bool = False,
     memory: int = 1 << 30,
     executor: str | Executor = "serial",
@@ -79,13 +81,13 @@ def optimize(
         loss: what the model was trained with, a name or `(scores, targets) -> scalar`; a `TrainingLoss` where the model
             itself computes it.
         higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`.
-        method: "auto" tries what fits the budget: tuning of the shift, a surrogate loss, MetricOpt. Or the name of a
+        method: "auto" is "metricopt": a value function that reads scores, and all proposers. Or the name of another
             method, a `Method`, or several of them; the best on the search part is tested.
         budget: of metric calls and seconds, acceptance test included; a number means calls. 1,000 calls by default.
         adapters: how phi enters the model; "auto" takes what folds into its weights.
         dim: length of phi.
-        value: a value function that `learn_value` made on a model of the same family, or its folder; then few calls
-            or none are needed.
+        value: a value function that `learn_value` made on another model of any architecture, or its folder; then few
+            calls or none are needed.
         acceptance: the share of `val` that the search never sees, or examples of its own. A metric that reads the
             whole model needs another such `Metric` here, on other data. None trusts the search: nothing is tested.
         confidence: of the interval that must lie above zero.
@@ -96,6 +98,8 @@ def optimize(
             doubt.
         groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided
             between search and acceptance, and are drawn together.
+        profile: what the value function reads of the outputs, see `metricopt.profiles`; None for that of their kind.
+            `UnlabelledProfile` where the labels stay with who judges, `WithColumns` to add figures of your own.
         stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
             memory.
         memory: bytes that activations may take, and again features that are kept.
@@ -144,6 +148,7 @@ def optimize(
         class_names=class_names,
         quiet=quiet,
         outputs=outputs,
+        profile=profile,
         stream=stream,
         memory=memory,
         executor=executor,
@@ -162,6 +167,7 @@ def optimize(
         groups=groups,
         stream=stream,
         memory=memory,
+        profile=profile,
     )
     with ExitStack() as stack:
         stack.enter_context(own_modes())
@@ -192,9 +198,10 @@ def optimize(
                 "train": _digest_of(made.train, train),
                 "val": _digest_of(made.search, val),
                 "holdout": _digest_of_holdout(made.holdout),
+                "profile": None if profile is None else profile.identity,
                 "metric code": digest_of_code(wanted.fn),
                 "loss code": digest_of_code(loss),
-                "value": None if learned is None else digest([learned.phis, *learned.function.state_dict().values()]),
+                "value": None if learned is None else learned.digest,
             }
             held = stack.enter_context(RunFolder(run, identity))
             cache, used_before = held.cache, held.judged_alike

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import CheckpointError, ConfigError
+from ..profiles import Profile
 from ..report import ReportData
 from ..runtime import (
     check_template,
@@ -27,7 +28,7 @@ from ..runtime import (
     write_sealed,
     write_tensors,
 )
-from ..value import LearnedValue
+from ..value import LearnedLoss, LearnedValue, Reading, read_metric
 from .events import Observed
 from .stages import Candidate
 
@@ -86,7 +87,7 @@ class Outcome:
     def observations(self) -> tuple[Tensor, Tensor]:
         """All that was rated on the search part: phis `(m, d)`, and their utilities `(m,)` in [0, 1], 1 is best.
 
-        `learned.adapt(*outcome.observations)` tells a value function of them. A saved outcome has none.
+        A saved outcome has none.
         """
         results = [one.result for one in self.candidates]
         if not results:
@@ -97,7 +98,7 @@ class Outcome:
         return self.summary()
 
     def summary(self) -> str:
-        """Two lines for a terminal."""
+        """Two or three lines for a terminal: the figures, why, and what the metric turned out to reward."""
         sign = "accepted" if self.accepted else "not accepted"
         figures = f"{self.metric}: {self.before:.4f} -> {self.after:.4f}"
         if not self.accepted and self.after != self.before:
@@ -106,7 +107,27 @@ class Outcome:
             figures += f", gain {self.interval[0]:+.4f} to {self.interval[1]:+.4f} ({100 * self.confidence:g} %)"
             if self.accepted:
                 figures += f", expect {self.expected_gain:+.4f}"
-        return f"{figures}; {sign}\n{self.reason} {self.calls} metric calls, {self.seconds:.1f} s."
+        told = f"{figures}; {sign}\n{self.reason} {self.calls} metric calls, {self.seconds:.1f} s."
+        reading = self.reading
+        return told if reading is None or not reading.parts else f"{told}\nThe metric rewards {reading}."
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the metric turned out to reward; None where no value function was learned."""
+        return None if self.value is None else read_metric(self.value)
+
+    def learned_loss(self, profile: Profile | None = None) -> LearnedLoss:
+        """What the metric turned out to reward as an ordinary loss, `(outputs, targets) -> scalar`, for any model.
+
+        Args:
+            profile: where the value function reads one with columns of your own.
+
+        Raises:
+            ConfigError: no value function was learned.
+        """
+        if self.value is None:
+            raise ConfigError("no value function was learned in this run; the methods that learn one are metricopt*")
+        return LearnedLoss(self.value, profile)
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the report, one HTML file that opens anywhere."""

@@ -16,6 +16,7 @@ from .._errors import ConfigError, DataError
 from .._types import LossFunction, Sampler
 from ..losses import get_loss
 from ..metrics import Metric
+from ..profiles import Profile
 from ..runtime import shown
 from ..workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
 from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind
@@ -48,6 +49,7 @@ class Settings:
         groups: `(N,)` for the rows of val, which rows belong together.
         stream: read examples whenever they are needed instead of holding them in memory.
         memory: bytes for activations, and again for features.
+        profile: what the value function reads of the outputs; None for that of their kind.
     """
 
     loss: str | LossFunction | TrainingLoss = "cross_entropy"
@@ -60,6 +62,7 @@ class Settings:
     groups: Any = None
     stream: bool = False
     memory: int = 1 << 30
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,7 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
         batch_size=min(_batch_size(settings, ready_train.inputs), len(examples)),
         outputs=kind,
         memory=settings.memory,
+        profile=settings.profile,
     )
     return Prepared(workload=workload, holdout=holdout, own_holdout=own, train=examples, val=whole, search=search)
 
@@ -290,6 +294,7 @@ def _streamed(
         batch_size=_batch_size(settings, probe),
         outputs=kind,
         memory=settings.memory,
+        profile=settings.profile,
     )
     return Prepared(
         workload=workload,

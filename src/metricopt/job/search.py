@@ -17,7 +17,7 @@ from ..asking import Ask, AskOnce, Question
 from ..metrics import Budget, Metric
 from ..problem import Problem
 from ..runtime import Advance, MetricCache, describe_environment, one_thread
-from ..value import LearnedValue
+from ..value import LearnedValue, read_metric
 from ..workload import Examples, concatenated, member, resampling_of
 from ..workload.nests import on, rows_of
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
@@ -140,6 +140,7 @@ class Search:
             )
         )
         seconds = self._cache.seconds()
+        learned = _learned(candidates, self._prepared.search_rows)
         report_data = build_report(
             problem,
             verdict,
@@ -149,7 +150,7 @@ class Search:
             confidence=confidence,
             calls=self._calls,
             seconds=seconds,
-            facts=self._facts(verdict, scores),
+            facts=self._facts(verdict, scores, learned),
             scores=scores,
             title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
@@ -170,7 +171,7 @@ class Search:
             higher_is_better=metric.higher_is_better,
             candidates=tuple(candidates),
             history=tuple(self._history),
-            value=_learned(candidates, self._prepared.search_rows),
+            value=learned,
             report_data=report_data,
         )
 
@@ -284,7 +285,7 @@ class Search:
         self._history.append(event)
         self._tell(event)
 
-    def _facts(self, verdict: Verdict, scores: Scores) -> dict[str, str]:
+    def _facts(self, verdict: Verdict, scores: Scores, learned: LearnedValue | None) -> dict[str, str]:
         workload, machine, holdout = self._workload, describe_environment(), self._holdout
         rows = [f"{workload.train_size} to follow the loss", f"{rows_of(workload.targets)} to search on"]
         if holdout is not None and not isinstance(holdout, Metric):
@@ -302,6 +303,8 @@ class Search:
             "Machine": f"{machine['cpu']}, {machine['cores']} cores, {workload.adapted.phi.device}",
             "Versions": f"metricopt {machine['metricopt']}, torch {machine['torch']}, Python {machine['python']}",
         }
+        if learned is not None and (reading := read_metric(learned)).parts:
+            facts["The metric rewards"] = str(reading)
         if verdict.accepted and holdout is not None:
             facts["Expected gain"] = (
                 f"{verdict.expected:+.4g} on fresh examples: the measured gain, corrected for having been accepted"

@@ -27,7 +27,8 @@ class MethodCard:
         family: "reference", "rival", "metricopt", "control", "ablation" or "ladder" (from the paper's reading to ours).
         paper: where it comes from.
         extra: the optional dependency it needs, if any.
-        adapters: the name of the set of adapters it runs on, "shifted" or "paper".
+        adapters: the name of the set of adapters it runs on, "shifted", "paper" or, in the arena, "shift".
+        kinds: of outputs that it works on; empty for all.
     """
 
     title: str
@@ -35,6 +36,7 @@ class MethodCard:
     paper: str = ""
     extra: str | None = None
     adapters: str = "shifted"
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .._registry import Registry
+from .adaptive_surrogates import AdaptiveSurrogates
 from .as_trained import AsTrained
 from .cma_es import CmaEs
+from .example_weighting import ExampleWeighting
 from .loss_finetune import LossFinetune
 from .method import Method, MethodCard
 from .metric_opt import PROPOSERS, MetricOpt, MetricOptConfig
@@ -14,6 +16,7 @@ from .phi_value import PAPER_LITERAL, PhiMetricOpt, PhiValueConfig
 from .random_search import RandomSearch
 from .threshold import ThresholdTuning
 from .trust_region_bo import TrustRegionBO
+from .two_point import TwoPoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +53,29 @@ _plain("threshold", ThresholdTuning())
 _plain("random_search", RandomSearch())
 _plain("cma_es", CmaEs())
 _plain("trust_region_bo", TrustRegionBO())
+METHODS.add(
+    "trust_region_bo_shift",
+    MethodEntry(
+        card=replace(TrustRegionBO.card, title="trust-region BO on the shift alone", adapters="shift"),
+        method=TrustRegionBO(),
+    ),
+)
+_plain("two_point", TwoPoint())
+_plain("example_weighting", ExampleWeighting())
+_plain("adaptive_surrogates", AdaptiveSurrogates())
 
 _plain("metricopt", MetricOpt())
 _metricopt("untrained_scores", "MetricOpt, untrained value function", learn="none")
 _metricopt("permuted_scores", "MetricOpt, value function of shuffled metrics", learn="permuted")
-_metricopt("mixtures", "random mixtures of the profile", proposers=("surrogates",), whole=False, surrogate_share=1.0,
-           most_surrogates=1000, learn="none")
+_metricopt(
+    "mixtures",
+    "random mixtures of the profile",
+    proposers=("surrogates",),
+    whole=False,
+    surrogate_share=1.0,
+    most_surrogates=1000,
+    learn="none",
+)
 
 
 def _without(name: str) -> tuple[str, ...]:
@@ -72,7 +92,9 @@ _metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", 
 # The paper's value function of phi.
 _PHI = PhiValueConfig()
 _phi_value("metricopt_phi", "MetricOpt on phi (SGD)", _PHI, family="paper")
-_phi_value("metricopt_phi_adam", "MetricOpt on phi (Adam)", replace(_PHI, stepper="adam", search_lr=0.02), family="paper")
+_phi_value(
+    "metricopt_phi_adam", "MetricOpt on phi (Adam)", replace(_PHI, stepper="adam", search_lr=0.02), family="paper"
+)
 _phi_value("metricopt_paper", "MetricOpt, Algorithm 1 as printed", PAPER_LITERAL, family="paper", adapters="paper")
 
 _phi_value("random_value", "untrained value function", replace(_PHI, learn="none"), family="control")

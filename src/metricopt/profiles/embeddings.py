@@ -32,7 +32,10 @@ class EmbeddingsProfile(Profile):
                     (f"neighbours by {by}", [*(f"recall at {k} by {by}" for k in _NEIGHBOURS), f"mean AP by {by}"])
                     for by in ("cosine", "distance")
                 ),
-                ("contrast", ["similarity within classes", "- similarity between classes", "log-odds of the own class"]),
+                (
+                    "contrast",
+                    ["similarity within classes", "- similarity between classes", "log-odds of the own class"],
+                ),
             ]
         )
 

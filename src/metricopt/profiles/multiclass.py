@@ -115,7 +115,9 @@ def _over(matrix: Tensor) -> Tensor:
     # Of the worst classes the gradient of a soft minimum: the next worst must not be forgotten.
     weights = (-10 * seen).softmax(dim=1)
     worst = straight_through(seen.amin(dim=1), (weights * recall).sum(dim=1))
-    three = straight_through(seen.topk(min(3, classes), dim=1, largest=False).values.mean(dim=1), (weights * recall).sum(1))
+    three = straight_through(
+        seen.topk(min(3, classes), dim=1, largest=False).values.mean(dim=1), (weights * recall).sum(1)
+    )
     rows, columns = matrix.sum(dim=2), matrix.sum(dim=1)
     grade = torch.arange(classes, device=matrix.device, dtype=matrix.dtype)
     apart = (grade[:, None] - grade[None, :]).square()

@@ -68,7 +68,7 @@ def straight_through(exact: Tensor, soft: Tensor) -> Tensor:
     """The value of `exact` with the gradient of `soft`.
 
     >>> soft = torch.tensor(0.3, requires_grad=True)
-    >>> float(straight_through(torch.tensor(1.0), 2 * soft))
+    >>> float(straight_through(torch.tensor(1.0), 2 * soft).detach())
     1.0
     """
     return exact.detach() + (soft - soft.detach()) if soft.requires_grad else exact

@@ -38,7 +38,7 @@ def precision_at(scores: Tensor, truth: Tensor, shares: tuple[float, ...]) -> Te
     ordered = scores.detach().sort(dim=1, descending=True).values
     found = []
     for share in shares:
-        count = max(int(round(share * scores.shape[1])), 1)
+        count = max(round(share * scores.shape[1]), 1)
         cut = ordered[:, count - 1 : count]
         inside = (scores >= cut).to(scores.dtype)
         exact = (inside * truth).sum(dim=1) / inside.sum(dim=1)

@@ -38,7 +38,9 @@ class WithColumns(Profile):
         return (*self.profile.columns, *(Column(name, "own") for name in self.names))
 
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
-        own = self.function(outputs.reshape(len(outputs), len(targets)) if outputs.shape[2:] == (1,) else outputs, targets)
+        own = self.function(
+            outputs.reshape(len(outputs), len(targets)) if outputs.shape[2:] == (1,) else outputs, targets
+        )
         if own.shape != (len(outputs), len(self.names)):
             raise ConfigError(
                 f"the columns of your own must be (n, {len(self.names)}) for {len(outputs)} phis and the names "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -93,7 +94,8 @@ class Moves:
         self.radius = min(max(wider, _LEAST_RADIUS), _MOST_RADIUS)
 
     def shift(self, far: Tensor) -> Tensor:
-        return far * self._normal(far) * self._shift
+        moved: Tensor = far * self._normal(far) * self._shift
+        return moved
 
     def local(self, far: Tensor) -> Tensor:
         moved = torch.rand(len(far), self._view.dim, generator=self._view.generator) < min(1.0, _MOVED / self._view.dim)
@@ -112,7 +114,7 @@ class Moves:
             return self.local(far)
         dim, inside = self._basis.shape
         within = torch.randn(len(far), inside, generator=self._view.generator) @ self._basis.T
-        anywhere = self._normal(far) * (inside / dim) ** 0.5
+        anywhere = self._normal(far) * math.sqrt(inside / dim)
         return far * (within + anywhere) * 0.7
 
     def _normal(self, far: Tensor) -> Tensor:
@@ -143,7 +145,8 @@ def mixtures(view: ScoreView, count: int, *, whole: bool = True) -> Tensor:
         else:
             drawn = -torch.rand(len(columns), generator=view.generator).clamp_min(1e-9).log()
             weights[row] = drawn.pow(4) / drawn.pow(4).sum()  # few columns carry most of the weight
-    return weights
+    found: Tensor = weights
+    return found
 
 
 #: Families of columns that rate the outputs as a whole.
@@ -179,6 +182,6 @@ def climb_surrogates(
         if len(weights):
             own.append((view.profile(outputs[count:], targets).cpu() * weights).sum(dim=1))
         # Far away is no aim of its own: what gains nothing stays near.
-        return torch.cat(own) - 0.002 * z.square().sum(dim=1) / view.dim**0.5
+        return torch.cat(own) - 0.002 * z.square().sum(dim=1) / math.sqrt(view.dim)
 
     return view.climb(torch.zeros(count + len(weights), view.dim), together, steps=steps, rate=rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 from pathlib import Path
 
@@ -81,22 +82,16 @@ class CifarResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         widths = (16, 16, 32, 64)
-        for stage in (1, 2, 3):
-            inside = [widths[stage - 1]] + [widths[stage]] * blocks
-            layers = [_Block(a, b) for a, b in zip(inside[:-1], inside[1:], strict=True)]
-            setattr(self, f"layer{stage}", nn.Sequential(*layers))
+        self.layer1, self.layer2, self.layer3 = (
+            nn.Sequential(*(_Block(a, b) for a, b in itertools.pairwise([before] + [width] * blocks)))
+            for before, width in itertools.pairwise(widths)
+        )
         self.linear = nn.Linear(64, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last_stage(self.first_stages(x))
-
-    def first_stages(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))
-        found: Tensor = self.layer2(self.layer1(x))
-        return found
-
-    def last_stage(self, x: Tensor) -> Tensor:
-        found: Tensor = self.linear(self.layer3(x).mean(dim=(2, 3)))
+        found: Tensor = self.linear(
+            self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))).mean(dim=(2, 3))
+        )
         return found
 
 

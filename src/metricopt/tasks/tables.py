@@ -57,7 +57,7 @@ class TabularFile:
 def read_csv(
     content: bytes,
     *,
-    positive: Callable[[str], bool],
+    positive: Callable[[str], float],
     header: bool = False,
     drop: Sequence[int] = (),
 ) -> tuple[Array, Array]:
@@ -65,7 +65,7 @@ def read_csv(
 
     Args:
         content: the file.
-        positive: whether a label, without quotes, counts as class 1.
+        positive: a label, without quotes, as a number; for two classes whether it is class 1.
         header: whether the first line holds names.
         drop: positions of columns that say nothing about a row, such as its number.
 

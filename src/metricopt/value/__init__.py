@@ -4,8 +4,10 @@ from .fit import FitConfig, FitReport, fit, fit_points
 from .frozen import FrozenValue
 from .gaussian_process import Hyperparameters, Interpolation, interpolate
 from .learned import LearnedValue
+from .learned_loss import LearnedLoss
 from .network import ValueFunction
 from .quality import Quality, quality
+from .reading import Part, Reading, read_metric
 from .reptile import PAPER_REPTILE, ReptileConfig, ReptileReport, reptile
 from .score_value import ScoreValue
 from .trajectory import Trajectories
@@ -17,8 +19,11 @@ __all__ = [
     "FrozenValue",
     "Hyperparameters",
     "Interpolation",
+    "LearnedLoss",
     "LearnedValue",
+    "Part",
     "Quality",
+    "Reading",
     "ReptileConfig",
     "ReptileReport",
     "ScoreValue",
@@ -28,5 +33,6 @@ __all__ = [
     "fit_points",
     "interpolate",
     "quality",
+    "read_metric",
     "reptile",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._digest import digest
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from ..profiles import Profile
 from ..runtime import check_template, read_tensors, shown, write_tensors
@@ -37,6 +38,7 @@ class LearnedValue:
         psi, utilities: `(m, K)` and `(m,)`: the profiles that were observed, and what the metric said.
         hyperparameters: of the Gaussian process.
         metric, higher_is_better: of the metric.
+        kind, width: of the outputs: what `PROFILES` makes the profile from.
         diagnostics: how good it was on what it had not seen.
         rows: hashes of the examples that it was learned on, so that no acceptance test is made on them.
     """
@@ -49,6 +51,8 @@ class LearnedValue:
     hyperparameters: Tensor = field(repr=False)
     metric: str
     higher_is_better: bool
+    kind: str = ""
+    width: int = 1
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64), repr=False)
 
@@ -76,6 +80,11 @@ class LearnedValue:
         rank = self.diagnostics.get("next_spearman")
         return told if rank is None else f"{told}, rank correlation {rank:.2f} with what it had not seen"
 
+    @property
+    def digest(self) -> str:
+        """What tells it from another one."""
+        return digest([self.psi, self.utilities, self.hyperparameters])
+
     @cached_property
     def function(self) -> ScoreValue:
         """profile -> expected utility and its spread."""
@@ -96,9 +105,7 @@ class LearnedValue:
             )
         both = torch.cat([self.psi, psi.to(self.psi)]), torch.cat([self.utilities, utilities.to(self.utilities)])
         value = ScoreValue(self.families, reads_phi=False).fit(both[0], torch.zeros(len(both[1]), 1), both[1])
-        return replace(
-            self, psi=both[0], utilities=both[1], hyperparameters=value.hyperparameters, diagnostics={}
-        )
+        return replace(self, psi=both[0], utilities=both[1], hyperparameters=value.hyperparameters, diagnostics={})
 
     def check(self, profile: Profile | None, *, metric: str, higher_is_better: bool) -> None:
         """Raise where another profile, metric or direction is wanted."""
@@ -135,6 +142,8 @@ class LearnedValue:
             "columns": list(self.columns),
             "metric": self.metric,
             "higher_is_better": self.higher_is_better,
+            "kind": self.kind,
+            "width": self.width,
             "diagnostics": dict(self.diagnostics),
             "count": len(self),
         }
@@ -169,7 +178,7 @@ class LearnedValue:
         check_template(file, tensors, template)
         if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
             raise CheckpointError(f"{file} holds numbers that are not finite. Save it again.")
-        return LearnedValue(**known, **tensors)
+        return LearnedValue(**known, **tensors)  # type: ignore[arg-type]
 
 
 def _is_numbering(families: Tensor) -> bool:
@@ -179,12 +188,14 @@ def _is_numbering(families: Tensor) -> bool:
 
 def _checked(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings, if they are such as `save` writes."""
-    names = ("profile", "columns", "metric", "higher_is_better", "diagnostics", "count")
+    names = ("profile", "columns", "metric", "higher_is_better", "kind", "width", "diagnostics", "count")
     known = {name: settings.get(name) for name in names}
     columns, diagnostics, count = known["columns"], known["diagnostics"], known["count"]
     sound = (
         isinstance(known["profile"], str)
         and isinstance(known["metric"], str)
+        and isinstance(known["kind"], str)
+        and type(known["width"]) is int
         and isinstance(known["higher_is_better"], bool)
         and isinstance(columns, list)
         and 0 < len(columns) < _MOST

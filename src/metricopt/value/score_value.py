@@ -222,5 +222,8 @@ def _cholesky(matrix: Tensor) -> Tensor:
     for jitter in (0.0, 1e-8, 1e-6, 1e-4, 1e-2):
         factor, failed = torch.linalg.cholesky_ex(matrix + jitter * typical * _eye(matrix))
         if not int(failed):
-            return factor
-    return torch.diag_embed(matrix.diagonal().clamp_min(1e-12).sqrt())
+            break
+    else:
+        factor = torch.diag_embed(matrix.diagonal().clamp_min(1e-12).sqrt())
+    found: Tensor = factor
+    return found

@@ -71,9 +71,7 @@ def table_net(features: int, outputs: int, *, seed: int) -> nn.Sequential:
     """An MLP 64-32 with ReLU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, outputs)
-        )
+        return nn.Sequential(nn.Linear(features, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, outputs))
 
 
 def conv_net(channels: int, classes: int, *, width: int, last: int, seed: int) -> nn.Sequential:

@@ -187,10 +187,7 @@ def thinned(rows: Tensor, y: Tensor, ratio: float) -> Tensor:
     labels = y[rows].long()
     classes = int(labels.max()) + 1
     most = int(torch.bincount(labels).min())
-    kept = [
-        rows[labels == k][: max(int(most * ratio ** (-k / (classes - 1))), 8 if most >= 8 else most)]
-        for k in range(classes)
-    ]
+    kept = [rows[labels == k][: max(int(most * ratio ** (-k / (classes - 1))), min(8, most))] for k in range(classes)]
     return torch.cat(kept)
 
 
@@ -289,7 +286,7 @@ def published_net(*, depth: int, seed: int, corrupt: bool = False) -> Arena:
     order = torch.randperm(len(ty), generator=source)
     seen = normalised(tx)
     if corrupt:
-        seen = 0.6 * seen + 0.35 * torch.randn(seen.shape, generator=source)
+        seen = 0.75 * seen + 0.12 * torch.randn(seen.shape, generator=source)
     val, test = order[:2500], order[2500:7500]
     return Arena(
         model=published_resnet(depth),

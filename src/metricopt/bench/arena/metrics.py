@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -66,14 +67,13 @@ def queue(scores: Tensor, y: Tensor, about: Tensor) -> float:
     """
     flat, truth = scores.reshape(-1).tolist(), (y.reshape(-1) > 0).tolist()
     waiting: list[tuple[float, int, int]] = []
-    worth, day = 0.0, 0
-    for begin in range(0, len(flat), 25):
+    worth = 0.0
+    for day, begin in enumerate(range(0, len(flat), 25)):
         waiting += [(flat[i], i, day) for i in range(begin, min(begin + 25, len(flat))) if flat[i] > 0]
         waiting.sort(reverse=True)
         for _, i, arrived in waiting[:5]:
-            worth += (0.5 ** (day - arrived) if truth[i] else 0.0) - 0.1
+            worth += (math.pow(0.5, day - arrived) if truth[i] else 0.0) - 0.1
         waiting = [one for one in waiting[5:] if day - one[2] < 4]
-        day += 1
     return min(max(worth / max(sum(truth), 1), 0.0), 1.0)
 
 

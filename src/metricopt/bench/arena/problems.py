@@ -51,7 +51,7 @@ class ArenaProblem:
             lambda outputs, targets: self.judge(outputs, targets, part.about),
             higher_is_better=True,
             bounds=(0.0, 1.0),
-            name=self.judge.__name__,
+            name=f"arena {self.judge.__name__}",  # a name that no loss is aimed at: to the methods it is a black box
         )
 
 
@@ -60,7 +60,9 @@ ARENA: Registry[ArenaProblem] = Registry("problem of the arena")
 DEVELOPMENT: Registry[ArenaProblem] = Registry("development problem")
 
 
-def _add(where: Registry[ArenaProblem], base: str, build: Callable[[int], Arena], *names: str, high: bool = False) -> None:
+def _add(
+    where: Registry[ArenaProblem], base: str, build: Callable[[int], Arena], *names: str, high: bool = False
+) -> None:
     for name in names:
         judge = getattr(judges, name)
         where.add(f"{base}:{name}", ArenaProblem(base=base, build=build, judge=judge, high=high))
@@ -82,7 +84,7 @@ _add(ARENA, "a9a", _table("a9a", income, "binary"), "f2", "profit")
 _add(ARENA, "a9a_balanced", _table("a9a balanced", income, "binary", balanced=True), "mcc", "worst_group")
 _add(ARENA, "covertype_balanced", _table("cover2", partial(cover, False), "binary", balanced=True), "mcc")
 for _name, _metrics in {
-    "magic": ("f2", "profit"),
+    "magic": ("f2", "cost"),
     "spambase": ("cost",),
     "telco_churn": ("queue", "f2"),
     "mammography": ("mcc", "average_precision"),
@@ -91,7 +93,9 @@ for _name, _metrics in {
 }.items():
     _add(ARENA, _name, _table(_name, partial(binary, _name), "binary"), *_metrics)
 _add(ARENA, "drift", _table("drift", drifting, "binary"), "worst_group")
-_add(ARENA, "covertype", _table("cover7", partial(cover, True), "multiclass"), "worst_recall", "macro_f1", "multi_g_mean")
+_add(
+    ARENA, "covertype", _table("cover7", partial(cover, True), "multiclass"), "worst_recall", "macro_f1", "multi_g_mean"
+)
 _add(ARENA, "wine_grades", _table("wine_grades", wine_grades, "multiclass"), "quadratic_kappa", "macro_f1")
 _add(
     ARENA,
@@ -113,7 +117,9 @@ _add(
     "macro_precision",
     high=True,
 )
-_add(ARENA, "cifar_noise", lambda seed: long_tail(seed=seed, tail=1.0, noise=0.4), "worst_three", "class_cost", high=True)
+_add(
+    ARENA, "cifar_noise", lambda seed: long_tail(seed=seed, tail=1.0, noise=0.4), "worst_three", "class_cost", high=True
+)
 _add(
     ARENA,
     "resnet20",
@@ -133,7 +139,7 @@ _add(
     high=True,
 )
 
-_add(DEVELOPMENT, "phoneme", _table("phoneme", partial(binary, "phoneme"), "binary"), "f2", "mcc", "profit")
+_add(DEVELOPMENT, "phoneme", _table("phoneme", partial(binary, "phoneme"), "binary"), "f2", "mcc")
 _add(DEVELOPMENT, "german", _table("german", partial(binary, "german"), "binary"), "cost", "g_mean")
 _add(DEVELOPMENT, "pima", _table("pima", partial(binary, "pima"), "binary"), "average_precision", "queue")
 _add(DEVELOPMENT, "synthetic", _table("synthetic", _of_dataset(synthetic), "binary"), "mcc", "profit")

@@ -64,9 +64,7 @@ class MetricOpt(Method):
         if profile is None:
             return PhiMetricOpt().search(problem, seed=seed)
         if self.prior is not None:
-            self.prior.check(
-                profile, metric=problem.metric.name, higher_is_better=problem.metric.higher_is_better
-            )
+            self.prior.check(profile, metric=problem.metric.name, higher_is_better=problem.metric.higher_is_better)
         view = ScoreView(
             problem, profile, search_share=self.config.search_share, rows=self.config.batch, seed=derive_seed(seed)
         )
@@ -92,7 +90,9 @@ class _Run:
         observe_within_budget(problem, problem.start[None])
         view.sync()
         ends = self._surrogates()
-        moves = Moves(view, ends, [name for name in self._config.proposers if name in ("shift", "local", "cross", "guided")])
+        moves = Moves(
+            view, ends, [name for name in self._config.proposers if name in ("shift", "local", "cross", "guided")]
+        )
         while problem.affordable(1) and len(view.utilities):
             self._fit()
             before = len(view.utilities)
@@ -271,6 +271,8 @@ class _Run:
             hyperparameters=travels.hyperparameters,
             metric=metric.name,
             higher_is_better=metric.higher_is_better,
+            kind=view.workload.kind,
+            width=view.workload.shape[-1] if len(view.workload.shape) > 1 else 1,
             diagnostics=diagnostics,
         )
 
@@ -281,6 +283,9 @@ class _Run:
         made = torch.tensor(self._forecasts, dtype=torch.float64)
         spread = self._value.inflation * (made[:, 1].square() + self._value.noise**2).sqrt()
         found = {"covered": float(((made[:, 0] - made[:, 2]).abs() <= 2 * spread).double().mean())}
+        varied = float(self._view.utilities.var(correction=0))
+        if varied > 0:
+            found["next_explained"] = max(1 - float((made[:, 0] - made[:, 2]).square().mean()) / varied, 0.0)
         rated = quality(made[:, 0], made[:, 2])
         numbers = {"spearman": rated.spearman, "mae": rated.mae, "mae_of_mean": rated.mae_of_mean}
         return found | {f"next_{name}": number for name, number in numbers.items() if math.isfinite(number)}

@@ -1,0 +1,42 @@
+"""A learned value function as an ordinary loss: what the metric was found to reward, for training any model."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from .._errors import ConfigError
+from ..profiles import PROFILES, Profile
+from .learned import LearnedValue
+
+
+@final
+class LearnedLoss:
+    """`(outputs, targets) -> scalar`: 1 less the expected utility of a batch, differentiable in the outputs.
+
+    A batch must be large enough for its profile to mean something: some hundred rows, and all classes.
+
+    Args:
+        learned: the value function.
+        profile: that it reads; None for that of its kind of outputs.
+
+    Raises:
+        ConfigError: the profile has columns of a user's own and is not given.
+    """
+
+    def __init__(self, learned: LearnedValue, profile: Profile | None = None) -> None:
+        own = profile or (PROFILES[learned.kind](learned.width, 0) if learned.kind in PROFILES else None)
+        if own is None or own.identity != learned.profile:
+            raise ConfigError(
+                "this value function reads a profile with columns of its own; give it: LearnedLoss(learned, profile)"
+            )
+        self.learned, self.profile = learned, own
+        self.__name__ = f"learned_{learned.metric}"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        psi = self.profile(outputs[None].float(), targets)
+        return (1 - self.learned.function.mean(psi.cpu())[0]).to(outputs)
+
+    def __repr__(self) -> str:
+        return f"LearnedLoss({self.learned})"
