@@ -1,4 +1,4 @@
-"""MetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks: seconds and
+"""PhiMetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks: seconds and
 memory.
 
 Takes the published files where METRICOPT_DATA or the cache has them; nothing is downloaded. Else it makes a table of
@@ -16,7 +16,7 @@ from dataclasses import replace
 import torch
 
 from figure import Figure, main, seconds
-from metricopt.methods import MetricOpt, MetricOptConfig, Result
+from metricopt.methods import PhiMetricOpt, PhiValueConfig, Result
 from metricopt.metrics import Budget, get_metric
 from metricopt.problem import Problem
 from metricopt.tasks import DATASETS, Dataset, Pretraining, TabularTask, build_problem
@@ -45,8 +45,8 @@ def like_a9a() -> Dataset:
     return Dataset(name="like a9a", features=features, targets=targets, checksum="made")
 
 
-def config() -> MetricOptConfig:
-    return replace(MetricOptConfig(), tasks=TASKS)
+def config() -> PhiValueConfig:
+    return replace(PhiValueConfig(), tasks=TASKS)
 
 
 def make_problem() -> Problem:
@@ -62,11 +62,11 @@ def measure() -> list[Figure]:
     torch.set_num_threads(1)
     problem = make_problem()
     results: list[Result] = []
-    took = seconds(lambda: results.append(MetricOpt(config=config()).run(problem, seed=0)))
+    took = seconds(lambda: results.append(PhiMetricOpt(config=config()).run(problem, seed=0)))
     print(f"{results[0].calls} metric calls", file=sys.stderr)
     # Kilobytes on Linux, bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    name = f"MetricOpt for F1 on A9A, {TASKS} tasks"
+    name = f"PhiMetricOpt for F1 on A9A, {TASKS} tasks"
     return [
         Figure(f"{name}, seconds", took, "s", bound=60.0),
         Figure(f"{name}, peak memory", peak / 2**30, "GiB", bound=2.0),

@@ -33,7 +33,7 @@ _PAPER_ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "LO": ("Lovász-Softmax loss", ()),
     "CS": ("cost-sensitive loss", ()),
     "SL": ("learned surrogate loss", ()),
-    "MO": ("MetricOpt", ("metricopt", "metricopt_adam", "metricopt_paper")),
+    "MO": ("MetricOpt", ("metricopt", "metricopt_phi", "metricopt_phi_adam", "metricopt_paper")),
 }
 
 

@@ -11,7 +11,7 @@ from metricopt.job import Outcome, optimize
 from metricopt.methods import MetricOpt, MetricOptConfig
 
 #: Seconds become tenths of seconds; nothing else differs.
-QUICK = MetricOptConfig(fit_steps=30, members=2, steps=15, rounds=2, resamples=4)
+QUICK = MetricOptConfig(surrogate_steps=8, climb_steps=5, moves=8, resamples=6, batch=64)
 
 
 @dataclass(frozen=True)

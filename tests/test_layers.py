@@ -192,17 +192,17 @@ def test_the_table_is_the_one_of_the_architecture_page() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "complaint"),
     [
-        ("losses/a.py", "from ..value import fit", "losses (L1) imports up: metricopt.value.fit (L4)"),
+        ("losses/a.py", "from ..value import fit", "losses (L1) imports up: metricopt.value.fit (L5)"),
         ("losses/a.py", "def f():\n    from ..problem import Problem", "losses/a.py:2: losses (L1) imports up"),
-        ("losses/a.py", "def f():\n    import metricopt.bench.table", "imports up: metricopt.bench.table (L8)"),
+        ("losses/a.py", "def f():\n    import metricopt.bench.table", "imports up: metricopt.bench.table (L9)"),
         (
             "losses/a.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..cli import main",
-            "losses (L1) imports up: metricopt.cli.main (L10)",
+            "losses (L1) imports up: metricopt.cli.main (L11)",
         ),
-        ("losses/deep/a.py", "from ...search import guide", "losses (L1) imports up: metricopt.search.guide (L4)"),
-        ("losses/a.py", "from .. import value", "losses (L1) imports up: metricopt.value (L4)"),
-        ("losses/a.py", "from metricopt import cli", "losses (L1) imports up: metricopt.cli (L10)"),
+        ("losses/deep/a.py", "from ...search import guide", "losses (L1) imports up: metricopt.search.guide (L5)"),
+        ("losses/a.py", "from .. import value", "losses (L1) imports up: metricopt.value (L5)"),
+        ("losses/a.py", "from metricopt import cli", "losses (L1) imports up: metricopt.cli (L11)"),
         ("losses/a.py", "import metricopt", "imports the public face"),
         ("value/a.py", "from ..search.guided import Guide", "value knows its sibling metricopt.search.guided"),
         ("losses/a.py", "import importlib\nimportlib.import_module('metricopt.cli')", "losses/a.py:2: losses (L1)"),

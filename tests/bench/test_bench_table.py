@@ -170,7 +170,7 @@ def test_marks_stand_where_the_interval_excludes_zero() -> None:
     # By hand: differences .05, .06, .04 have mean .05 and deviation .01; 4.303 * .01 / sqrt(3) is .0248.
     assert lines["| tuned threshold"].split(" | ")[2] == "+5.00 ± 2.48 ▲"
     # And -.01, .01, -.01: mean -.0033, 4.303 * .011547 / sqrt(3) is .0287.
-    assert lines["| MetricOpt (SGD)"].split(" | ")[3] == "-0.33 ± 2.87"
+    assert lines["| MetricOpt"].split(" | ")[3] == "-0.33 ± 2.87"
 
 
 @pytest.mark.parametrize(

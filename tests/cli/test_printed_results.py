@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from metricopt.apps.table.job import TableResult
-from metricopt.apps.table.request import SOME
-from metricopt.apps.table.small_budget import note_on_budget
 from metricopt.apps.table.summary import Figures, TableSummary
 from metricopt.cli.printed import Part, Printed, show
 from metricopt.cli.result_of_table import printed_table
@@ -92,21 +90,6 @@ def test_a_number_is_never_cut(
     if columns == 80:
         table = shown.partition("Not accepted" if not summary.accepted else "Accepted")[0]
         assert max(len(line.rstrip()) for line in table.splitlines()) <= 80
-
-
-def test_a_budget_for_the_threshold_alone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    note = note_on_budget(["threshold"], auto=True, calls=80, holdout=SOME)
-    show(_printed(replace(REFUSED, notes=("Numbers have a decimal comma.", *note))), as_json=False)
-    shown = capsys.readouterr().out
-    assert "80 metric calls leave too few for MetricOpt to learn from; it needs --calls 102 or more." in shown
-    assert "decimal comma" not in shown, "what was said before the search is not said again"
-
-
-@pytest.mark.parametrize(
-    ("stages", "auto"), [(["threshold"], False), (["threshold", "metricopt"], True), (["metricopt"], True)]
-)
-def test_a_budget_that_sufficed_is_no_news(stages: list[str], auto: bool) -> None:
-    assert note_on_budget(stages, auto=auto, calls=80, holdout=SOME) == ()
 
 
 @pytest.mark.parametrize(

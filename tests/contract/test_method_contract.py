@@ -21,7 +21,7 @@ NAMES = [
     pytest.param(name, marks=[pytest.mark.full] if entry.card.family in ("ablation", "ladder") else [])
     for name, entry in METHODS.items()
 ]
-FAMILIES = ("reference", "rival", "metricopt", "control", "ablation", "ladder")
+FAMILIES = ("reference", "rival", "metricopt", "paper", "control", "ablation", "ladder")
 CALLS = 7
 
 
@@ -135,6 +135,6 @@ def test_a_metric_that_fails_half_way_is_heard_and_loses_no_observation(name: st
 def test_card_is_complete(name: str) -> None:
     card = METHODS[name].card
     assert card.family in FAMILIES
-    assert card.adapters in ("shifted", "paper")
+    assert card.adapters in ("shifted", "paper", "shift")
     assert card.extra in (None, "bo", "cma")
     assert sum(entry.card.title == card.title for entry in METHODS.values()) == 1

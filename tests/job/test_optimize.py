@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
 
-from job_case import QUICK, Case
+from job_case import Case
 from metricopt import Budget, InputBias, OutputShift, load, optimize
 from metricopt._errors import CheckpointError, ConfigError, DataError, MetricError
 from metricopt.job import Began, Checked, Observed, StageBegan
-from metricopt.methods import MetricOpt
+from metricopt.methods import PhiMetricOpt, PhiValueConfig
 from metricopt.metrics import from_function, from_model_function, get_metric
 
 
@@ -258,7 +258,8 @@ def test_a_watcher_that_raises_stops_the_run(case: Case) -> None:
 
 
 def test_the_report_says_what_each_run_is(case: Case) -> None:
-    outcome = case.optimized(method=MetricOpt(config=QUICK), budget=200)
+    config = PhiValueConfig(fit_steps=30, members=2, steps=15, rounds=2, resamples=4)
+    outcome = case.optimized(method=PhiMetricOpt(config=config), budget=200)
     names = [run.label for run in outcome.report_data.runs]
     assert names[0] == "loss run from the trained model"
     assert len(set(names)) == len(names) > 1

@@ -229,9 +229,7 @@ def test_executors_change_nothing_but_the_time(case: Case, executor: str) -> Non
 @pytest.mark.parametrize("name", ["metricopt_paper", "no_metric"])
 def test_a_method_without_an_opinion_of_its_own_can_be_chosen(name: str) -> None:
     problem = tiny_problem(calls=None)
-    (found,) = run_stages(
-        problem, plan(problem, name, calls=20), calls=20, seconds=None, seed=0, begin=lambda stage: None
-    )
+    (found,) = run_stages(problem, plan(name), calls=20, seconds=None, seed=0, begin=lambda stage: None)
     assert found.result.utility is not None
     assert found.result.calls <= 20
     again = Problem(problem.workload, metric=problem.metric, budget=Budget())

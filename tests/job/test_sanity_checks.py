@@ -126,15 +126,15 @@ def test_a_table_of_few_different_rows_holds_equal_ones_by_nature(case: Case) ->
     Case(model=case.model, train=train, val=val).optimized(budget=64, method="threshold")
 
 
-@pytest.mark.parametrize("calls", [1, 2, 59])
+@pytest.mark.parametrize("calls", [1, 2, 9])
 def test_too_few_calls_to_learn_from_are_refused(case: Case, calls: int) -> None:
-    with pytest.raises(ConfigError, match=f"calls={calls} metric calls are too few .* give at least 60"):
+    with pytest.raises(ConfigError, match=f"calls={calls} metric calls are too few .* give at least 10"):
         learn_value(case.model, metric=_never(), train=case.train, val=case.val, calls=calls)
 
 
 def test_as_many_calls_as_are_asked_for_do_learn(case: Case) -> None:
-    learned = learn_value(case.model, metric="f1", train=case.train, val=case.val, calls=60, config=QUICK)
-    assert len(learned) > 30
+    learned = learn_value(case.model, metric="f1", train=case.train, val=case.val, calls=10, config=QUICK)
+    assert len(learned) == 10
 
 
 class _Watcher:

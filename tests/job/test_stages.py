@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import pytest
 
 from metricopt.job.stages import Plan, plan, run_stages
-from metricopt.methods import Method, MethodCard
+from metricopt.methods import METHODS, Method, MethodCard
 from metricopt.methods.method import Proposal, best_observed, observe_within_budget
 from metricopt.problem import Problem
 from tiny_problem import Ticks, tiny_problem
@@ -56,6 +56,7 @@ def test_seconds_are_divided_the_same_way() -> None:
     assert 30 < first.result.seconds + last.result.seconds <= 62
 
 
-@pytest.mark.parametrize("calls", [30, 200, 10_000])
-def test_the_shares_of_auto_are_the_whole(calls: int) -> None:
-    assert sum(one.share for one in plan(tiny_problem(), "auto", calls=calls)) == pytest.approx(1.0)
+def test_auto_is_metricopt_and_several_methods_share_alike() -> None:
+    (auto,) = plan("auto")
+    assert (auto.name, auto.method, auto.share) == ("metricopt", METHODS["metricopt"].method, 1.0)
+    assert [(one.name, one.share) for one in plan(["threshold", "cma_es"])] == [("threshold", 0.5), ("cma_es", 0.5)]

@@ -207,8 +207,9 @@ def _table_model(path: Path) -> object:
 
 
 def _of_learned(learned: LearnedValue) -> object:
-    numbers = (learned.phis.tolist(), learned.utilities.tolist())
-    return [numbers, learned.metric, dict(learned.diagnostics), _of_state(learned.function)]
+    numbers = (learned.psi.tolist(), learned.utilities.tolist(), learned.families.tolist())
+    named = (learned.profile, list(learned.columns), learned.metric, learned.higher_is_better)
+    return [numbers, named, dict(learned.diagnostics), learned.function.mean(learned.psi).tolist()]
 
 
 def _of_state(module: torch.nn.Module) -> object:

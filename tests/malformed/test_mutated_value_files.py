@@ -15,8 +15,7 @@ from .mutations import damaged, damaged_header, disturbed, misplaced, rewritten
 
 #: What is read, the example, and the file in it that is damaged.
 THINGS = (
-    ("learned", "learned", "value.safetensors"),
-    ("learned", "learned", "observations.safetensors"),
+    ("learned", "learned", "learned_value.safetensors"),
     ("function", "value.safetensors", ""),
     ("trajectories", "trajectories.safetensors", ""),
     ("table model", "table_model.safetensors", ""),

@@ -99,6 +99,19 @@ ANYTHING: tuple[Any, ...] = (
 )
 
 
+def _learned() -> LearnedValue:
+    return LearnedValue(
+        profile="another",
+        columns=["a"],
+        families=torch.zeros(1, dtype=torch.long),
+        psi=torch.zeros(4, 1),
+        utilities=torch.zeros(4),
+        hyperparameters=torch.zeros(6),
+        metric="f1",
+        higher_is_better=True,
+    )
+
+
 def _special() -> dict[str, tuple[Any, ...]]:
     """Strange in the place of one argument: nearly right."""
     x, y = _data()
@@ -171,7 +184,7 @@ def _special() -> dict[str, tuple[Any, ...]]:
         "value": (
             "no/such/folder",
             value,
-            LearnedValue(function=value, phis=torch.zeros(4, 3), utilities=torch.zeros(4), metric="f1"),
+            _learned(),
         ),
         "device": ("cdua", "cuda:99", "cpu:0", "mps", "meta", 0, torch.device("cpu")),
         "seed": (-1, 2**70, 1.5, "0"),

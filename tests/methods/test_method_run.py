@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from metricopt._errors import ConfigError
-from metricopt.methods import MetricOpt, MetricOptConfig, RandomSearch
+from metricopt.methods import PhiMetricOpt, PhiValueConfig, RandomSearch
 from metricopt.metrics import Budget
 from metricopt.value import ValueFunction
 from tiny_problem import tiny_problem
 
-QUICK = MetricOptConfig(rounds=1, fit_steps=20, steps=10, runs=2, members=1)
+QUICK = PhiValueConfig(rounds=1, fit_steps=20, steps=10, runs=2, members=1)
 
 
 def test_a_budget_of_its_own_leaves_the_problem_alone() -> None:
@@ -28,7 +28,7 @@ def test_a_budget_of_its_own_leaves_the_problem_alone() -> None:
 
 def test_the_value_function_comes_back_and_can_be_saved(tmp_path: Path) -> None:
     problem = tiny_problem(calls=40)
-    result = MetricOpt(config=QUICK).run(problem, seed=0)
+    result = PhiMetricOpt(config=QUICK).run(problem, seed=0)
     assert result.value is not None
     result.value.save(tmp_path / "value.safetensors")
     loaded = ValueFunction.load(tmp_path / "value.safetensors", spec=problem.spec)

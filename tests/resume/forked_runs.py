@@ -171,7 +171,7 @@ def small_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> N
 
     model, inputs, targets = tiny_data("binary", examples=240, seed=0)
     config = MetricOptConfig(
-        tasks=5, observations=3, steps=4, fit_steps=10, members=2, runs=2, rounds=1, pairs=1, past=2, top=2, resamples=4
+        most_surrogates=3, surrogate_steps=3, batch=16, climbs=2, climb_steps=5, moves=4, round=4, resamples=3
     )
     optimize(
         model,

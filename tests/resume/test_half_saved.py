@@ -5,28 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from metricopt import LearnedValue, ValueFunction, load
+from metricopt import load
 from metricopt._errors import CheckpointError
 
 from .conftest import Runs
-
-
-def _learned(seed: int) -> LearnedValue:
-    source = torch.Generator().manual_seed(seed)
-    function = ValueFunction(3, hidden=(4, 2), fingerprint="abc", generator=source).eval()
-    phis, utilities = torch.randn(5, 3, generator=source), torch.rand(5, generator=source)
-    return LearnedValue(function=function, phis=phis, utilities=utilities, metric="f1")
-
-
-def test_a_value_function_beside_the_observations_of_another_is_refused(tmp_path: Path) -> None:
-    _learned(0).save(tmp_path)
-    _learned(1).function.save(tmp_path / "value.safetensors")  # and here the power went
-    with pytest.raises(CheckpointError, match="were not saved together: saving was stopped half-way"):
-        LearnedValue.load(tmp_path)
-    _learned(1).save(tmp_path)
-    assert torch.equal(LearnedValue.load(tmp_path).phis, _learned(1).phis)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "report_data.json", "rows.jsonl"])

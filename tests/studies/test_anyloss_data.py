@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from metricopt._errors import ConfigError, DataError
+from metricopt.tasks.tables import FILES, TabularFile, read_csv
 from studies.anyloss.data import DATA, StudyData, imbalanced
 from studies.anyloss.folds import make_folds
 from studies.anyloss.spec import full
-from studies.anyloss.tables import FILES, TabularFile, read_csv
 
 CONTENT = b"id,colour,size,blank,label\n1,red,2.5, ,'yes'\n2,blue,1,3,'no'\n3,red,0,4,'no'\n"
 

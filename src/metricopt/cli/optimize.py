@@ -127,7 +127,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.request import checked_name, default_folder
     from ..job import optimize as optimize_model
     from ..metrics import Budget
-    from .result_of_problem import note_of, printed_outcome, renamed
+    from .result_of_problem import printed_outcome, renamed
 
     spec = given["data"]
     strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
@@ -151,7 +151,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     outcome = optimize_model(**arguments, run=folder, quiet=quiet)
     if "name" in given:
         outcome = renamed(outcome, given["name"], folder)
-    return printed_outcome(outcome, folder).with_lines(*note_of(outcome, arguments))
+    return printed_outcome(outcome, folder)
 
 
 def _wanted(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:

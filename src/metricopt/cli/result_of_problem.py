@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from ..apps.table.request import SOME
-from ..apps.table.small_budget import note_on_budget
 from ..job import Outcome
-from ..metrics import Budget
 from .printed import Part, Printed, figures_of
 
 
@@ -20,22 +15,6 @@ def renamed(outcome: Outcome, name: str, folder: Path) -> Outcome:
     outcome = replace(outcome, metric=name, report_data=replace(outcome.report_data, metric=name, title=title))
     outcome.save(folder)
     return outcome
-
-
-def note_of(outcome: Outcome, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """What there is to say where the budget was too small for MetricOpt.
-
-    Args:
-        outcome: of a run.
-        arguments: of `metricopt.optimize`.
-    """
-    budget = arguments.get("budget")
-    return note_on_budget(
-        [stage.name for stage in outcome.report_data.stages],
-        auto=arguments.get("method", "auto") == "auto" and arguments.get("value") is None,
-        calls=budget.calls if isinstance(budget, Budget) else budget,
-        holdout=None if outcome.interval is None else SOME,
-    )
 
 
 def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = None) -> Printed:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..apps.table.job import MODEL, REPORT, TableResult
-from ..apps.table.small_budget import on_budget
 from ..apps.table.summary import Figures, TableSummary
 from .printed import Part, Printed, figures_of, verdict_of_test
 from .words import as_command
@@ -29,7 +28,6 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     lines = [
         f"{'Accepted' if summary.accepted else 'Not accepted, the model stays as it was'}: {summary.reason}",
         f"Proposed by: {summary.proposal}." if summary.proposal else "",
-        *on_budget(summary.notes),
         (test and verdict_of_test(test, summary.accepted, summary.higher_is_better)) or "",
         f"{asked}, {summary.seconds:.1f} s{'; finished before, nothing was computed again' if result.again else ''}.",
     ]

@@ -15,8 +15,8 @@ from ..adapters.adapter import Adapter
 from ..adapters.probe import invoke
 from ..adapters.projection import Projected
 from ..methods import Method, MetricOptConfig
-from ..profiles import Profile
 from ..metrics.metric import READS
+from ..profiles import Profile
 from ..runtime import EXECUTORS, Executor, shortened, shown
 from ..value import LearnedValue
 from ..workload import OUTPUT_KINDS, Examples, TrainingLoss, rows_of

@@ -84,7 +84,7 @@ def _without(name: str) -> tuple[str, ...]:
 
 for _name in PROPOSERS:
     _metricopt(f"no_{_name}", f"MetricOpt without {_name}", family="ablation", proposers=_without(_name))
-_metricopt("profile_alone", "MetricOpt, value function without phi", family="ablation", reads_phi=False)
+_metricopt("with_phi", "MetricOpt, value function of profile and phi", family="ablation", reads_phi=True)
 _metricopt("through_search_rows", "MetricOpt, climbs through search rows", family="ablation", search_share=1.0)
 _metricopt("through_training_rows", "MetricOpt, climbs through training rows", family="ablation", search_share=0.0)
 _metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", margin=0.0)

@@ -115,7 +115,8 @@ class Moves:
         dim, inside = self._basis.shape
         within = torch.randn(len(far), inside, generator=self._view.generator) @ self._basis.T
         anywhere = self._normal(far) * math.sqrt(inside / dim)
-        return far * (within + anywhere) * 0.7
+        moved: Tensor = 0.7 * far * (within + anywhere)
+        return moved
 
     def _normal(self, far: Tensor) -> Tensor:
         return torch.randn(len(far), self._view.dim, generator=self._view.generator)

@@ -18,8 +18,8 @@ from .tabular import ADAPTERS, Materials
 
 
 def adapter_set(name: str, *, dim: int) -> list[Adapter]:
-    """The adapters called "paper" (an input bias of `dim` numbers) or "shifted" (two of them shift and scale the
-    score).
+    """The adapters called "paper" (an input bias of `dim` numbers), "shifted" (two of them shift and scale the score)
+    or "shift" (these two alone).
 
     >>> [type(adapter).__name__ for adapter in adapter_set("shifted", dim=16)]
     ['InputBias', 'OutputShift']
@@ -36,7 +36,12 @@ def _shifted(dim: int) -> list[Adapter]:
     return [InputBias(dim=at_least("dim of the adapters", dim, 3) - 2), OutputShift()]
 
 
-_SETS: dict[str, Callable[[int], list[Adapter]]] = {"shifted": _shifted, "paper": _paper}
+def _shift(dim: int) -> list[Adapter]:
+    del dim
+    return [OutputShift()]
+
+
+_SETS: dict[str, Callable[[int], list[Adapter]]] = {"shifted": _shifted, "paper": _paper, "shift": _shift}
 
 
 def build_problem(

@@ -17,8 +17,8 @@ from .mlp import mlp
 from .pretrain import PRETRAINING_VERSION, Pretraining, load_or_train, pretrain
 from .split import split
 
-#: Which adapters the task is made for: the paper's dynamic biases, or those and a shift of the score.
-ADAPTERS = ("shifted", "paper")
+#: Which adapters the task is made for: the paper's dynamic biases, those and a shift of the score, the shift alone.
+ADAPTERS = ("shifted", "paper", "shift")
 
 
 class Rows(NamedTuple):

@@ -130,7 +130,7 @@ class ScoreValue:
         covariance = within - cross @ torch.cholesky_solve(cross.T, self._factor)
         mean = self._expected(psi) + self._level + self._scale * (cross @ self._weights)
         normal = torch.randn(count, len(psi), generator=generator, dtype=torch.float64)
-        normal[0] = 0.0
+        normal[:1] = 0.0
         spread = self.inflation * self._scale * _cholesky(covariance)
         return mean + normal @ spread.T
 

@@ -26,7 +26,6 @@ from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
 from .row_names import note_on, row_names
-from .small_budget import note_on_budget
 from .summary import Figures, TableSummary, is_finished
 from .target import Target, settle_target
 
@@ -127,7 +126,6 @@ def optimize_table(
             metric=wanted.metric,
         )
         outcome = _searched(job, folder / SEARCH, quiet=quiet)
-        job = replace(job, notes=(*notes, *_on_budget(job, outcome)))
         summary = _summary(job, outcome, *_tested(job, outcome, held.cache, quiet=quiet))
         _keep(folder, job, outcome, summary)
     return TableResult(folder=folder, summary=summary, again=False)
@@ -209,15 +207,6 @@ def _tested(job: _Job, outcome: Outcome, cache: MetricCache, *, quiet: bool) -> 
         )
     figures = Figures(rows=len(part), before=verdict.before, after=verdict.after, low=verdict.low, high=verdict.high)
     return figures, verdict.calls
-
-
-def _on_budget(job: _Job, outcome: Outcome) -> tuple[str, ...]:
-    return note_on_budget(
-        [stage.name for stage in outcome.report_data.stages],
-        auto=job.request.method == ("auto",),
-        calls=job.request.calls,
-        holdout=job.rows("acceptance"),
-    )
 
 
 def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int) -> TableSummary:

@@ -74,7 +74,7 @@ def queue(scores: Tensor, y: Tensor, about: Tensor) -> float:
         for _, i, arrived in waiting[:5]:
             worth += (math.pow(0.5, day - arrived) if truth[i] else 0.0) - 0.1
         waiting = [one for one in waiting[5:] if day - one[2] < 4]
-    return min(max(worth / max(sum(truth), 1), 0.0), 1.0)
+    return float(min(max(worth / max(sum(truth), 1), 0.0), 1.0))
 
 
 def worst_group(scores: Tensor, y: Tensor, about: Tensor) -> float:

@@ -23,7 +23,7 @@ class MetricOptConfig:
         proposers: names in `PROPOSERS`.
         learn: "profile"; "none" picks points at random (an untrained value function), "permuted" learns from
             utilities in random order: controls.
-        reads_phi: let the value function see phi beside the profile.
+        reads_phi: let the value function see phi beside the profile. It then explains luck by phi: without is better.
         whole: surrogates begin with the whole figures of the profile; False takes random mixtures only.
         search_share: share of rows of the search split in the batches that are climbed through.
         batch: rows of a batch.
@@ -43,7 +43,7 @@ class MetricOptConfig:
 
     proposers: tuple[str, ...] = PROPOSERS
     learn: Learn = "profile"
-    reads_phi: bool = True
+    reads_phi: bool = False
     whole: bool = True
     search_share: float = 0.5
     batch: int = 256

@@ -162,17 +162,19 @@ class _Run:
         config, view, problem = self._config, self._view, self._problem
         self._round += 1
         best = self._best(config.climbs)
-        pool = Pool()
+        pool, short = Pool(), view.dim <= _SHORT_PHI
         if "climb" in config.proposers and self._climb_is_due(moves):
             path = self._climb_value(best)
-            for step in sorted({len(path) // 2, len(path) - 1}):
+            for step in (len(path) // 2, len(path) - 1) if short else (len(path) - 1,):
                 pool.add("climb", path[step])
         # Of a long phi moves by chance gain less, and each costs a pass through the model.
-        moves.propose(view.z[best], config.moves if view.dim <= _SHORT_PHI else config.moves // 3, pool)
+        moves.propose(view.z[best], config.moves if short else max(config.moves // 6, 1), pool)
         if not len(pool):
             return
         psi = view.profiles(pool.z)
         picked = self._picked(psi, pool)
+        if not picked:  # the time ran out
+            return
         with torch.no_grad():
             mean, spread = self._value(psi[picked], pool.z[picked])
         before, known = len(view.utilities), float(view.utilities.max())
@@ -183,9 +185,7 @@ class _Run:
         for place, utility in zip(picked, came.tolist(), strict=False):
             name = pool.proposers[place]
             (self._climb if name == "climb" else moves.worth[name]).add(utility - known)
-        self._forecasts += torch.stack([mean, raw, torch.zeros_like(mean)], dim=1)[: len(came)].tolist()
-        for row, utility in zip(self._forecasts[-len(came) :], came.tolist(), strict=True):
-            row[2] = utility
+        self._forecasts += torch.stack([mean[: len(came)], raw[: len(came)], came], dim=1).tolist()
         moves.after(bool((came > known + 1e-9).any()))
 
     def _best(self, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""MetricOpt: every preset within every budget, what it proposes, and what it keeps when a metric fails."""
+"""PhiMetricOpt: every preset within every budget, what it proposes, and what it keeps when a metric fails."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from torch import Tensor, nn
 from metricopt._errors import ConfigError, MetricError
 from metricopt.adapters import InputBias, OutputShift, attach
 from metricopt.losses import get_loss
-from metricopt.methods import METHODS, MetricOpt, MetricOptConfig, Result
+from metricopt.methods import METHODS, PhiMetricOpt, PhiValueConfig, Result
 from metricopt.metrics import Budget, Metric, get_metric
 from metricopt.problem import Problem
 from tiny_problem import Ticks, problem_of, tiny_data, tiny_problem
 
-PRESETS = {name: entry.method.config for name, entry in METHODS.items() if isinstance(entry.method, MetricOpt)}
+PRESETS = {name: entry.method.config for name, entry in METHODS.items() if isinstance(entry.method, PhiMetricOpt)}
 
 
-def quick(config: MetricOptConfig, **changes: Any) -> MetricOpt:
+def quick(config: PhiValueConfig, **changes: Any) -> PhiMetricOpt:
     """The same choices with shorter runs and fits."""
-    return MetricOpt(config=replace(config, **({"steps": 10, "fit_steps": 15, "runs": 3, "resamples": 5} | changes)))
+    return PhiMetricOpt(config=replace(config, **({"steps": 10, "fit_steps": 15, "runs": 3, "resamples": 5} | changes)))
 
 
 def test_the_registry_has_the_paper_the_controls_and_the_ablations() -> None:
-    assert {"metricopt", "metricopt_adam", "metricopt_paper", "random_value", "permuted_value", "no_loss"} <= set(
-        PRESETS
-    )
+    assert {
+        "metricopt_phi",
+        "metricopt_phi_adam",
+        "metricopt_paper",
+        "random_value",
+        "permuted_value",
+        "no_loss",
+    } <= set(PRESETS)
     settings = [(METHODS[name].card.adapters, repr(config)) for name, config in PRESETS.items()]
     assert len(set(settings)) == len(settings)
 
@@ -63,18 +68,18 @@ def test_the_seed_decides_everything(name: str) -> None:
 @pytest.mark.parametrize("seconds", [1.0, 3.0, 8.0, 15.0, 40.0, 90.0])
 def test_a_budget_of_seconds_may_end_anywhere(seconds: float) -> None:
     problem = tiny_problem(calls=None, seconds=seconds, clock=Ticks())
-    result = quick(MetricOptConfig(), tasks=4).run(problem, seed=0)
+    result = quick(PhiValueConfig(), tasks=4).run(problem, seed=0)
     assert bool(result.phi.isfinite().all())
 
 
 def test_without_any_limit_it_ends_by_itself() -> None:
-    result = quick(MetricOptConfig(), tasks=3).run(tiny_problem(calls=None), seed=0)
+    result = quick(PhiValueConfig(), tasks=3).run(tiny_problem(calls=None), seed=0)
     assert bool(result.phi.isfinite().all())
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
 def test_other_kinds_of_targets(kind: Any) -> None:
-    result = quick(MetricOptConfig()).run(tiny_problem(calls=40, kind=kind), seed=0)
+    result = quick(PhiValueConfig()).run(tiny_problem(calls=40, kind=kind), seed=0)
     assert result.calls <= 40
 
 
@@ -109,7 +114,7 @@ def test_improves_rows_that_it_never_saw_on_every_seed() -> None:
     gains = []
     for seed in range(4):
         problem, inputs, targets = split_problem(seed, calls=80)
-        result = quick(MetricOptConfig(), min_gain_stderr=1.64, fit_steps=60).run(problem, seed=seed)
+        result = quick(PhiValueConfig(), min_gain_stderr=1.64, fit_steps=60).run(problem, seed=seed)
         gains.append(judged(problem, result.phi, inputs, targets) - judged(problem, problem.start, inputs, targets))
         assert result.utility is not None
         assert result.diagnostics["gain"] > 0
@@ -119,7 +124,7 @@ def test_improves_rows_that_it_never_saw_on_every_seed() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_stays_with_the_model_where_nothing_can_be_gained(seed: int) -> None:
     problem, _, _ = split_problem(seed, calls=60, biased=False, metric="accuracy")
-    result = quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=seed)
+    result = quick(PhiValueConfig(), min_gain_stderr=1.64).run(problem, seed=seed)
     assert torch.equal(result.phi, problem.start)
     assert result.utility == 1.0
     assert result.diagnostics["gain"] <= 0
@@ -128,13 +133,13 @@ def test_stays_with_the_model_where_nothing_can_be_gained(seed: int) -> None:
 def test_a_metric_that_never_moves_leaves_the_model_as_it_is() -> None:
     metric = Metric(lambda scores, targets: 0.5, name="constant", higher_is_better=True)
     problem = tiny_problem(calls=60, metric=metric)
-    assert torch.equal(quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=0).phi, problem.start)
+    assert torch.equal(quick(PhiValueConfig(), min_gain_stderr=1.64).run(problem, seed=0).phi, problem.start)
 
 
 def test_the_more_loyal_the_fewer_gains_are_believed() -> None:
     def proposal(min_gain_stderr: float) -> Result:
         problem, _, _ = split_problem(0, calls=80)
-        return quick(MetricOptConfig(), min_gain_stderr=min_gain_stderr, fit_steps=60).run(problem, seed=0)
+        return quick(PhiValueConfig(), min_gain_stderr=min_gain_stderr, fit_steps=60).run(problem, seed=0)
 
     assert bool((proposal(1.0).phi != 0).any())
     assert bool((proposal(1000.0).phi == 0).all())
@@ -143,14 +148,14 @@ def test_the_more_loyal_the_fewer_gains_are_believed() -> None:
 def test_the_best_observation_answers_for_its_own_noise() -> None:
     """The value function of shuffled utilities proposes at random, so the best observation steps in."""
     problem, _, _ = split_problem(0, calls=80)
-    result = quick(MetricOptConfig(), permute=True, min_gain_stderr=1.64, resamples=20).run(problem, seed=0)
+    result = quick(PhiValueConfig(), permute=True, min_gain_stderr=1.64, resamples=20).run(problem, seed=0)
     assert result.utility == float(result.utilities.max())
     assert 0.001 < result.diagnostics["gain_error"] < 0.1  # F1 of 400 rows has a standard error of about .03
 
 
 def test_the_gain_is_measured_from_phi_zero_even_where_no_run_began_there() -> None:
     problem, _, _ = split_problem(1, calls=80)
-    result = quick(MetricOptConfig(), min_gain_stderr=0.5, from_zero=False, fit_steps=60).run(problem, seed=1)
+    result = quick(PhiValueConfig(), min_gain_stderr=0.5, from_zero=False, fit_steps=60).run(problem, seed=1)
     at_zero = result.utilities[(result.phis == 0).all(dim=1)]
     assert len(at_zero) == 1
     assert result.utility is not None
@@ -174,7 +179,7 @@ def test_a_metric_of_the_model_is_searched_too() -> None:
         budget=Budget(calls=50),
         batch_size=32,
     )
-    result = quick(MetricOptConfig(), min_gain_stderr=1.64).run(problem, seed=0)
+    result = quick(PhiValueConfig(), min_gain_stderr=1.64).run(problem, seed=0)
     assert result.utility is not None
     assert result.utility > float(result.utilities[0]) + 0.05
     assert result.calls <= 50
@@ -183,7 +188,7 @@ def test_a_metric_of_the_model_is_searched_too() -> None:
 @pytest.mark.parametrize("propose", ["estimate", "observed", "last"])
 def test_each_way_to_propose_keeps_the_budget_and_says_what_it_is_worth(propose: str) -> None:
     problem = tiny_problem(calls=40)
-    result = quick(MetricOptConfig(), propose=propose, min_gain_stderr=0.0).run(problem, seed=0)
+    result = quick(PhiValueConfig(), propose=propose, min_gain_stderr=0.0).run(problem, seed=0)
     assert result.calls <= 40
     if propose == "observed":
         assert result.utility == float(result.utilities.max())
@@ -195,13 +200,13 @@ def test_each_way_to_propose_keeps_the_budget_and_says_what_it_is_worth(propose:
 
 def test_calls_are_kept_for_the_proposal_when_all_others_go_to_trajectories() -> None:
     problem, _, _ = split_problem(0, calls=60)
-    result = quick(MetricOptConfig(), rounds=0, min_gain_stderr=1.0, fit_steps=60).run(problem, seed=0)
+    result = quick(PhiValueConfig(), rounds=0, min_gain_stderr=1.0, fit_steps=60).run(problem, seed=0)
     assert {"gain", "gain_error"} <= set(result.diagnostics)
     assert result.calls <= 60
 
 
 def test_the_fit_on_held_out_runs_is_reported() -> None:
-    diagnostics = ran("metricopt", 60, 0).diagnostics
+    diagnostics = ran("metricopt_phi", 60, 0).diagnostics
     assert {"fit_mae", "fit_mae_of_mean", "next_mae", "last_mae"} <= set(diagnostics)
     assert not any(name.startswith(("fit", "last")) for name in ran("random_value", 60, 0).diagnostics)
 
@@ -223,7 +228,7 @@ def test_a_metric_that_raises_half_way_is_heard_and_nothing_observed_is_lost(fai
     metric = Metric(moody, name="moody", higher_is_better=True, reads="labels")
     problem = tiny_problem(calls=60, metric=metric)
     with pytest.raises(MetricError, match="'moody' raised RuntimeError: the scorer went away"):
-        quick(MetricOptConfig()).run(problem, seed=0)
+        quick(PhiValueConfig()).run(problem, seed=0)
     assert problem.meter.calls == fails_at
     assert len(problem.observations[1]) == fails_at - 1
 
@@ -253,4 +258,4 @@ def test_a_metric_that_raises_half_way_is_heard_and_nothing_observed_is_lost(fai
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        MetricOptConfig(**changes)
+        PhiValueConfig(**changes)

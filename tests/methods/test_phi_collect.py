@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricopt._random import derive_seed
-from metricopt.methods import MetricOptConfig
-from metricopt.methods.metric_opt.collect import collect, observation_times, observe_runs
-from metricopt.methods.metric_opt.learn import learn, observed_runs, permuted
+from metricopt.methods import PhiValueConfig
+from metricopt.methods.phi_value.collect import collect, observation_times, observe_runs
+from metricopt.methods.phi_value.learn import learn, observed_runs, permuted
 from metricopt.search import LossOnly, finetune
 from metricopt.value import Trajectories
 from tiny_problem import tiny_problem
@@ -22,8 +22,8 @@ def stream(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def settings(**changes: Any) -> MetricOptConfig:
-    return MetricOptConfig(**({"tasks": 6, "observations": 3, "steps": 8, "fit_steps": 10} | changes))
+def settings(**changes: Any) -> PhiValueConfig:
+    return PhiValueConfig(**({"tasks": 6, "observations": 3, "steps": 8, "fit_steps": 10} | changes))
 
 
 @given(runs=st.integers(1, 20), count=st.integers(2, 70), steps=st.integers(1, 60), seed=st.integers(0, 999))
