@@ -13,6 +13,10 @@ from .learned import LearnedValue
 
 #: No more figures than this: a reader remembers no more.
 _MOST_PARTS = 6
+#: A part with less than this share of all effects is none.
+_LEAST_EFFECT = 1e-3
+#: What is left below this share is rounding.
+_EXACT = 1e-14
 #: A figure must explain at least this much of what is left.
 _LEAST_GAIN = 1e-4
 
@@ -80,7 +84,7 @@ def read_metric(learned: LearnedValue) -> Reading:
     left, weights = total, torch.zeros(0, dtype=torch.float64)
     while len(chosen) < min(_MOST_PARTS, len(y) // 4):
         found = _best_addition(x, y, chosen, usable)
-        if found is None:
+        if found is None or left < _EXACT * total:
             break
         place, rest, fitted = found
         better = len(y) * math.log(max(left, 1e-15 * total) / max(rest, 1e-15 * total))
@@ -91,6 +95,7 @@ def read_metric(learned: LearnedValue) -> Reading:
     parts = [
         Part(learned.columns[place], float(weight), float(effect / effects.sum()))
         for place, weight, effect in zip(chosen, weights, effects, strict=True)
+        if float(effect) > _LEAST_EFFECT * float(effects.sum())  # others were taken first and then found to be nothing
     ]
     parts.sort(key=lambda part: -part.share)
     return Reading(parts=tuple(parts), fits=1 - left / total, explained=explained)

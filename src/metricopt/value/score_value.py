@@ -74,11 +74,13 @@ class ScoreValue:
             keep: leave the hyper-parameters as they are.
         """
         self._centre = psi.double().mean(dim=0)
-        self._width = psi.double().std(dim=0).nan_to_num(1.0).clamp_min(_LEAST_SPREAD)
+        several = len(psi) > 1  # of a single observation nothing is known but itself
+        width = psi.double().std(dim=0) if several else torch.ones(psi.shape[1], dtype=torch.float64)
+        self._width = width.clamp_min(_LEAST_SPREAD)
         expected = self._expected(psi)
         residual = utilities.double() - expected
         self._level = residual.mean()
-        self._scale = residual.std().nan_to_num(0.0).clamp_min(_LEAST_SCALE)
+        self._scale = (residual.std() if several else torch.zeros((), dtype=torch.float64)).clamp_min(_LEAST_SCALE)
         if self._prior is not None:  # few observations must not make it sure of itself
             self._scale = torch.maximum(self._scale, 0.2 * self._prior._scale)
         self._x, self._z = self._standard(psi), z.double()

@@ -210,7 +210,7 @@ class _Run:
         with torch.no_grad():
             offset = view.psi[best] - view.profiles_of(start, batch)
         optimism = config.optimism * torch.tensor([0.0, 1.0, 0.0, 2.0]).repeat(len(best))[: len(best)]
-        unit = float(view.utilities.std().nan_to_num(0.0).clamp_min(1e-4))
+        unit = max(float(view.utilities.std()), 1e-4) if len(view.utilities) > 1 else 1e-4
 
         def expected(outputs: Tensor, targets: Tensor, z: Tensor) -> Tensor:
             mean, spread = value(view.profile(outputs, targets).cpu() + offset, z)
