@@ -224,8 +224,8 @@ def test_the_margin_keeps_what_may_be_luck_near_the_start() -> None:
     view = view_of(problem)
     view.sync()
     value = ScoreValue(view.families, reads_phi=False).fit(view.psi, view.z, view.utilities)
-    bold, _, _ = chosen(view, value, margin=0.0, resamples=8)
-    wary, _, error = chosen(view, value, margin=50.0, resamples=8)
+    bold, _, _ = chosen(view, value, margin=0.0, resamples=8, training_trust=0.5)
+    wary, _, error = chosen(view, value, margin=50.0, resamples=8, training_trust=0.5)
     assert float(wary.norm()) < float(bold.norm())
     assert not bool(wary.any()) and error == 0.0
 

@@ -87,7 +87,8 @@ for _name in PROPOSERS:
 _metricopt("with_phi", "MetricOpt, value function of profile and phi", family="ablation", reads_phi=True)
 _metricopt("through_search_rows", "MetricOpt, climbs through search rows", family="ablation", search_share=1.0)
 _metricopt("through_training_rows", "MetricOpt, climbs through training rows", family="ablation", search_share=0.0)
-_metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", margin=0.0)
+_metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", margin=0.0, training_trust=0.0)
+_metricopt("wide_margin", "MetricOpt, proposal by its lower bound", family="ablation", margin=1.64, training_trust=0.0)
 
 # The paper's value function of phi.
 _PHI = PhiValueConfig()

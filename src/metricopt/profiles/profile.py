@@ -10,6 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+#: Columns that are 0 where everything fits, and else negative.
+_FIT = ("log-likelihood", "log-odds of the own class", "- mean absolute error")
+
 
 class Column(NamedTuple):
     """One number of a profile.
@@ -53,6 +56,13 @@ class Profile(ABC):
         """Sixteen hex digits over the columns: what is learned from one profile holds for all that share it."""
         text = "\n".join(f"{type(self).__name__}:{column.family}:{column.name}" for column in self.columns)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def fit_column(self) -> int | None:
+        """The place of the column that says how well outputs fit, 0 at best: it shows how far training rows were
+        learned by heart. None where there is none."""
+        names = [column.name for column in self.columns]
+        return next((names.index(name) for name in _FIT if name in names), None)
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -94,6 +94,36 @@ class ScoreView:
         factor = spread_factor(how, units_of(len(self._targets), groups))
         return drawn.mean(dim=0) + factor * (drawn - drawn.mean(dim=0))
 
+    @torch.no_grad()
+    def second_opinion(self, z: Tensor, resamples: int) -> tuple[Tensor, Tensor, float]:
+        """Profiles of z `(n, K)` on training rows with the search split's classes, on resamples of these `(r, n, K)`,
+        and how much they may be trusted, in [0, 1]. Row 0 of z must be phi = 0.
+
+        Profiles are moved so that phi = 0 has that of the search split. Training rows that a network has learned by
+        heart say nothing: their trust is (how well the search split fits / how well the training rows fit)^2.
+        """
+        count = min(_MOST_POOLED, self.workload.train_size)
+        drawn = self._training_rows(count) if self._chances is not None else _evenly(self.workload.train_size, count)
+        features, targets = self.workload.features(drawn)
+        outputs = torch.cat([self.outputs_of(part, (features, targets)).cpu() for part in z.split(_TOGETHER)])
+        targets, here = targets.cpu(), self.profiles(z[:1])
+        found = self.profile(outputs, targets)
+        moved, fit = here - found[:1], self.profile.fit_column
+        if fit is None:
+            return found + moved, found[None] + moved, 0.0
+        ratio = float(found[0, fit] / here[0, fit].clamp_max(-1e-9))
+        rows = torch.randint(count, (resamples, count), generator=self.generator)
+        again = torch.stack([self.profile(outputs[:, index], targets[index]) for index in rows])
+        return found + moved, again + moved, min(max(ratio, 0.0), 1.0) ** 2 * self._distinct_share()
+
+    def _distinct_share(self) -> float:
+        """Rows that are drawn with unequal chances count less: the share that the sample is worth."""
+        if self._chances is None:
+            return 1.0
+        chances = self._chances / self._chances.sum()
+        worth = 1 / float(chances.square().sum())
+        return min(worth / min(_MOST_POOLED, self.workload.train_size), 1.0)
+
     def _outputs(self, z: Tensor) -> Tensor:
         outputs: Tensor = self.problem.outputs(self.phi(z))
         return outputs.float().cpu()
@@ -153,6 +183,10 @@ class ScoreView:
         if self._chances is None:
             return torch.randint(self.workload.train_size, (count,), generator=self.generator)
         return torch.multinomial(self._chances, count, replacement=True, generator=self.generator)
+
+
+def _evenly(rows: int, count: int) -> Tensor:
+    return torch.linspace(0, rows - 1, count).long()
 
 
 def _chances(search: Any, train: Any, size: int) -> Tensor | None:

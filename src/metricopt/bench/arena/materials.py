@@ -249,7 +249,7 @@ def long_tail(
     )
 
 
-def thin_digits(*, seed: int, epochs: int = 8, tail: float = 50.0) -> Arena:
+def thin_digits(*, seed: int, last: int = 48, epochs: int = 8, tail: float = 50.0) -> Arena:
     """MNIST whose training digits thin out from 600 to 12, on a small conv net."""
     images, labels = mnist()
     x = images.float() / 127.5 - 1
@@ -258,9 +258,17 @@ def thin_digits(*, seed: int, epochs: int = 8, tail: float = 50.0) -> Arena:
     pool, val, test = order[:40_000], order[40_000:42_000], order[42_000:52_000]
     counts = [int(600 * tail ** (-k / 9)) for k in range(10)]
     chosen = torch.cat([pool[labels[pool] == k][:n] for k, n in enumerate(counts)])
-    net = conv_net(1, 10, width=12, last=48, seed=seed)
+    net = conv_net(1, 10, width=12, last=last, seed=seed)
     recipe = Recipe(epochs=epochs, batch=64, rate=5e-3)
-    fitted(net, x[chosen], labels[chosen], recipe=recipe, loss=cross_entropy, key=f"thin digits {tail}", seed=seed)
+    fitted(
+        net,
+        x[chosen],
+        labels[chosen],
+        recipe=recipe,
+        loss=cross_entropy,
+        key=f"thin digits {last} {tail}" if last != 48 else f"thin digits {tail}",
+        seed=seed,
+    )
     parts = [Part(x=x[i], y=labels[i], about=torch.zeros(len(i), 1)) for i in (chosen, val, test)]
     return Arena(
         model=net,

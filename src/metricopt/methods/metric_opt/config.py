@@ -38,6 +38,8 @@ class MetricOptConfig:
         round: metric calls of a round; None takes a twentieth of the budget, at most 8.
         margin: the proposal has the largest gain less this many of its standard errors, which come from profiles of
             resampled rows and cost no call.
+        training_trust: how much gains on training rows count beside those on the search split, which points were chosen
+            by: 1 is as much as their variance says, 0 is not at all. Rows that were learned by heart count less.
         resamples: of those.
     """
 
@@ -57,7 +59,8 @@ class MetricOptConfig:
     anchor: float = 0.01
     moves: int = 24
     round: int | None = None
-    margin: float = 1.64
+    margin: float = 0.5
+    training_trust: float = 0.5
     resamples: int = 24
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class MetricOptConfig:
         if not self.proposers or len(set(self.proposers)) != len(self.proposers):
             raise ConfigError(f"proposers must be one or more different names of {PROPOSERS}, got {self.proposers!r}")
         one_of("learn", self.learn, get_args(Learn))
-        for name in ("search_share", "surrogate_share"):
+        for name in ("search_share", "surrogate_share", "training_trust"):
             fraction(name, getattr(self, name))
         for name in ("batch", "most_surrogates", "surrogate_steps", "climbs", "moves"):
             at_least(name, getattr(self, name), 1)

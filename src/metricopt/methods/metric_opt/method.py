@@ -246,7 +246,13 @@ class _Run:
         self._fit()
         if config.learn == "none":
             return best_observed(problem)
-        z, utility, error = chosen(view, self._value, margin=config.margin, resamples=config.resamples)
+        z, utility, error = chosen(
+            view,
+            self._value,
+            margin=config.margin,
+            resamples=config.resamples,
+            training_trust=config.training_trust,
+        )
         diagnostics = self._diagnostics() | {"gain_error": error}
         forecasts = torch.tensor(self._forecasts, dtype=torch.float64).reshape(-1, 3)
         forecasts[:, 1] = self._value.inflation * (forecasts[:, 1].square() + self._value.noise**2).sqrt()
