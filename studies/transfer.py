@@ -119,11 +119,11 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     shares = [own for row in rows if (own := share(row)) is not None]
     pairs = len({row["task"] for row in rows})
     if shares:
-        lines += [
-            "",
+        told = (
             f"Median share of the gain from scratch that comes without a call: {statistics.median(shares):.2f} "
-            f"({len(shares)} cases with a gain of more than half a hundredth, {pairs} pairs of models).",
-        ]
+            f"({len(shares)} cases with a gain of more than half a hundredth, {pairs} pairs of models)."
+        )
+        lines += ["", told]
     return "\n".join(lines)
 
 

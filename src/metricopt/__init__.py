@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
     from .problem import Problem
     from .search import Guide, GuidedES
-    from .value import LearnedValue, ValueFunction
+    from .value import LearnedLoss, LearnedValue, ValueFunction
     from .workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss
 
 __version__ = "0.1.0"
@@ -50,6 +50,7 @@ _FACE: dict[str, str] = {
     "MetricOpt": ".methods",
     "Guide": ".search",
     "GuidedES": ".search",
+    "LearnedLoss": ".value",
     "LearnedValue": ".value",
     "ValueFunction": ".value",
     "Examples": ".workload",
@@ -66,6 +67,7 @@ __all__ = [
     "Guide",
     "GuidedES",
     "InputBias",
+    "LearnedLoss",
     "LearnedValue",
     "LoRA",
     "Metric",

@@ -80,12 +80,13 @@ def _counted(labels: Tensor, truth: Tensor) -> Tensor:
         return ratio((1 + squared) * hits, (1 + squared) * hits + squared * missed + alarms)
 
     margins = (hits + alarms) * (hits + missed) * (kept + alarms) * (kept + missed)
-    mcc = (hits * kept - alarms * missed) / (margins + 1e-8).sqrt()
+    product = hits * kept - alarms * missed
+    mcc = straight_through(product / (margins + 1e-8).sqrt(), product / (margins + 1e-4).sqrt())
     means = [
         f_score(0.5),
         f_score(1.0),
         f_score(2.0),
-        (recall * specificity + 1e-6).sqrt(),
+        straight_through((recall * specificity + 1e-6).sqrt(), (recall * specificity + 1e-2).sqrt()),
         (recall + specificity) / 2,
         mcc,
         hits + kept,

@@ -130,7 +130,7 @@ def _over(matrix: Tensor) -> Tensor:
         [
             right,
             (f1 * there).sum(dim=1) / count,
-            ((recall.clamp_min(1e-3).log() * there).sum(dim=1) / count).exp(),
+            straight_through(_geometric(recall.clamp_min(1e-3), there), _geometric(recall + 0.02, there)),
             worst,
             three,
             kappa,
@@ -139,6 +139,11 @@ def _over(matrix: Tensor) -> Tensor:
         ],
         dim=1,
     )
+
+
+def _geometric(recall: Tensor, there: Tensor) -> Tensor:
+    """Geometric mean over the classes that occur. With a floor added its slope stays finite, and never nothing."""
+    return ((recall.log() * there).sum(dim=1) / there.sum(dim=1).clamp_min(1)).exp()
 
 
 def _among(scores: Tensor, truth: Tensor, k: int) -> Tensor:

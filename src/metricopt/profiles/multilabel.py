@@ -71,19 +71,19 @@ class MultilabelProfile(Profile):
 
 
 def _rates(labels: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    hits = (labels * truth).sum(dim=1)
-    return ratio(hits, truth.sum(dim=0)), ratio(hits, labels.sum(dim=1))
+    hits = (labels * truth).mean(dim=1)
+    return ratio(hits, truth.mean(dim=0)), ratio(hits, labels.mean(dim=1))
 
 
 def _over(labels: Tensor, truth: Tensor) -> Tensor:
     recall, precision = _rates(labels, truth)
     f1 = ratio(2 * recall * precision, recall + precision)
-    hits = (labels * truth).sum(dim=(1, 2))
+    hits = (labels * truth).mean(dim=(1, 2))
     weights = (-10 * recall.detach()).softmax(dim=1)
     right = labels * truth + (1 - labels) * (1 - truth)
     return torch.stack(
         [
-            ratio(2 * hits, labels.sum(dim=(1, 2)) + truth.sum()),
+            ratio(2 * hits, labels.mean(dim=(1, 2)) + truth.mean()),
             f1.mean(dim=1),
             precision.mean(dim=1),
             recall.mean(dim=1),

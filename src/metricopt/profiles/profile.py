@@ -94,6 +94,10 @@ def named(families: Sequence[tuple[str, Sequence[str]]]) -> tuple[Column, ...]:
     return tuple(Column(name, family) for family, names in families for name in names)
 
 
-def ratio(part: Tensor, whole: Tensor) -> Tensor:
-    """`part / whole`, 0 for nothing of nothing."""
-    return part / whole.clamp_min(1e-6)
+def ratio(part: Tensor, whole: Tensor, *, least: float = 0.01) -> Tensor:
+    """`part / whole` of shares of the rows, 0 for nothing of nothing.
+
+    The gradient is that of a whole of at least `least`: where a class is hardly predicted, the exact one is so steep
+    that it drowns all others.
+    """
+    return straight_through(part / whole.clamp_min(1e-6), part / whole.clamp_min(least))

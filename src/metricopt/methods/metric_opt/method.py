@@ -25,6 +25,8 @@ from .config import MetricOptConfig
 _ALL_CALLS = 1 << 40
 #: With more numbers of phi than this no move by chance replaces a climb.
 _SHORT_PHI = 64
+#: What was learned on another model is climbed so many times as long as what is learned on the way.
+_LONGER = 4
 #: A climb is made at least every so many rounds.
 _CLIMB_EVERY = 4
 
@@ -139,14 +141,14 @@ class _Run:
         assert prior is not None
         start = torch.zeros(config.climbs, view.dim)
         start[1:] = 0.05 * torch.randn(config.climbs - 1, view.dim, generator=view.generator)
-        steps = 2 * config.climb_steps
+        steps = _LONGER * config.climb_steps
         path = view.climb(
             start,
             lambda outputs, targets, z: prior.mean(view.profile(outputs, targets).cpu()),
             steps=steps,
             rate=config.rate,
         )
-        points = torch.cat([path[step] for step in range(steps // 5 - 1, steps, max(steps // 5, 1))])
+        points = torch.cat([path[step] for step in range(steps // 10 - 1, steps, max(steps // 10, 1))])
         mean, spread = prior(view.profiles(points), points)
         return points[(mean - spread).argsort(descending=True)]
 
