@@ -1,4 +1,4 @@
-"""PhiMetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks: seconds and
+"""The paper's MetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks: seconds and
 memory.
 
 Takes the published files where METRICOPT_DATA or the cache has them; nothing is downloaded. Else it makes a table of
@@ -66,7 +66,7 @@ def measure() -> list[Figure]:
     print(f"{results[0].calls} metric calls", file=sys.stderr)
     # Kilobytes on Linux, bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    name = f"PhiMetricOpt for F1 on A9A, {TASKS} tasks"
+    name = f"MetricOpt on phi for F1 on A9A, {TASKS} tasks"
     return [
         Figure(f"{name}, seconds", took, "s", bound=60.0),
         Figure(f"{name}, peak memory", peak / 2**30, "GiB", bound=2.0),

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from .._adam import Adam
 from .._random import generator as named_generator
 from ..problem import Problem
 from ..profiles import Profile
@@ -159,17 +160,16 @@ class ScoreView:
 
         `objective(outputs, targets, z) -> (n,)`. A point that is lost (not finite) stays where it was.
         """
-        z = start.clone().requires_grad_(True)
-        stepper = torch.optim.Adam([z], rate, maximize=True)
+        z, adam = start.clone(), Adam(rate)
         path = []
         for _ in range(steps):
             batch = self.batch()
             with torch.enable_grad():
-                worth = objective(self.outputs_of(z, batch), batch[1], z)
-                (slope,) = torch.autograd.grad(worth.sum(), z)
-            z.grad = torch.where(slope.isfinite().all(dim=1, keepdim=True), slope, 0.0).to(z)
-            stepper.step()
-            path.append(z.detach().clone())
+                here = z.clone().requires_grad_(True)
+                worth = objective(self.outputs_of(here, batch), batch[1], here)
+                (slope,) = torch.autograd.grad(worth.sum(), here)
+            adam.step(z, -torch.where(slope.isfinite().all(dim=1, keepdim=True), slope, 0.0).to(z))
+            path.append(z.clone())
         return path
 
     def _batch_rows(self) -> int:

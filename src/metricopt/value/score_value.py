@@ -8,6 +8,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from .._adam import Adam
+
 #: A column that hardly moves is not blown up: spreads below this count as this.
 _LEAST_SPREAD = 2e-3
 #: The same for utilities.
@@ -191,10 +193,10 @@ class ScoreValue:
         return log[-1].exp() + 1e-6
 
     def _learn(self, parts: Kernel, targets: Tensor) -> None:
-        log = self.hyperparameters.clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([log], _RATE)
+        point, adam = self.hyperparameters.clone(), Adam(_RATE)
         with torch.enable_grad():
             for _ in range(_STEPS):
+                log = point.clone().requires_grad_(True)
                 kernel = self._kernel(log, parts) + self._noise(log) * _eye(targets)
                 factor, failed = torch.linalg.cholesky_ex(kernel)
                 if int(failed):
@@ -205,9 +207,8 @@ class ScoreValue:
                 (slope,) = torch.autograd.grad(surprise, log)
                 if not bool(slope.isfinite().all()):
                     break
-                log.grad = slope
-                optimizer.step()
-        self.hyperparameters = log.detach().clone()
+                adam.step(point, slope)
+        self.hyperparameters = point
 
 
 def _squared(a: Tensor, b: Tensor, product: Tensor) -> Tensor:
