@@ -74,7 +74,9 @@ def run_bench(
 @app.command("arena")
 def run_arena(
     preset: Annotated[str, typer.Option(help="smoke, quick or full.")] = "quick",
-    problems: Annotated[str | None, typer.Option(help="Problems, in place of the preset's.")] = None,
+    problems: Annotated[
+        str | None, typer.Option(help="Problems, in place of the preset's; @tables, @images: all of these.")
+    ] = None,
     methods: Annotated[
         str | None,
         typer.Option(help="Methods, in place of the preset's.", autocompletion=complete.several(complete.methods)),
@@ -93,6 +95,8 @@ def run_arena(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the page to this file, and its picture beside it.")
     ] = None,
+    write: Annotated[Path | None, typer.Option(help="Rewrite the marked block of this file.")] = None,
+    block: Annotated[str, typer.Option(help="The name in the marks of that block.")] = "arena",
 ) -> None:
     """MetricOpt against its rivals on problems with a gap between loss and metric. Stop and start at will."""
     from ..bench.arena.do import run_arena as do
@@ -100,9 +104,10 @@ def run_arena(
     from ..bench.arena.page import picture
     from ..bench.arena.presets import CONTROLS, chosen_preset
     from ..bench.arena.standings import best_known, standings
+    from ..bench.markdown import rewrite_block
     from ..runtime import ResultStore, write_atomically
 
-    check_before(files=(out, markdown), workers=workers)
+    check_before(files=(out, markdown, write), workers=workers)
     wanted = chosen_preset(
         preset,
         problems=names(problems),
@@ -121,6 +126,8 @@ def run_arena(
     if markdown is not None:
         write_atomically(markdown, text.encode())
         write_atomically(markdown.with_suffix(".svg"), picture(rows, ranked).encode())
+    if write is not None:
+        rewrite_block(write, block, text)
     if failures:
         report_failures(failures, store, what="runs")
         raise typer.Exit(1)

@@ -39,6 +39,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
     )
     proposal = next((stage.title for stage in outcome.report_data.stages if stage.chosen), None)
     best = "higher" if outcome.higher_is_better else "lower"
+    reading = outcome.reading
     return Printed(
         title=f"{outcome.metric}, {best} is better",
         parts=(part,),
@@ -48,6 +49,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
         lines=(
             f"{'Accepted' if outcome.accepted else 'Not accepted, the model stays as it was'}: {outcome.reason}",
             *([f"Proposed by: {proposal}."] if proposal else []),
+            *([f"The metric rewards {reading}."] if reading and reading.parts else []),
             f"{outcome.calls} metric calls, {outcome.seconds:.1f} s.",
             "",
             f"Run folder: {folder}",
@@ -60,6 +62,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
             "accepted": outcome.accepted,
             "reason": outcome.reason,
             "proposal": proposal,
+            "reading": "" if reading is None else str(reading),
             "confidence": outcome.confidence,
             "acceptance": figures_of(part, outcome.higher_is_better),
             "test": None,

@@ -28,6 +28,7 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     lines = [
         f"{'Accepted' if summary.accepted else 'Not accepted, the model stays as it was'}: {summary.reason}",
         f"Proposed by: {summary.proposal}." if summary.proposal else "",
+        f"The metric rewards {summary.reading}." if summary.reading else "",
         (test and verdict_of_test(test, summary.accepted, summary.higher_is_better)) or "",
         f"{asked}, {summary.seconds:.1f} s{'; finished before, nothing was computed again' if result.again else ''}.",
     ]

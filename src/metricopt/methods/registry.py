@@ -85,8 +85,8 @@ def _without(name: str) -> tuple[str, ...]:
 for _name in PROPOSERS:
     _metricopt(f"no_{_name}", f"MetricOpt without {_name}", family="ablation", proposers=_without(_name))
 _metricopt("with_phi", "MetricOpt, value function of profile and phi", family="ablation", reads_phi=True)
-_metricopt("through_search_rows", "MetricOpt, climbs through search rows", family="ablation", search_share=1.0)
-_metricopt("through_training_rows", "MetricOpt, climbs through training rows", family="ablation", search_share=0.0)
+_metricopt("search_rows_only", "MetricOpt, climbs through search rows", family="ablation", search_share=1.0)
+_metricopt("training_rows_only", "MetricOpt, climbs through training rows", family="ablation", search_share=0.0)
 _metricopt("no_margin", "MetricOpt, best estimate proposed", family="ablation", margin=0.0, training_trust=0.0)
 _metricopt("wide_margin", "MetricOpt, proposal by its lower bound", family="ablation", margin=1.64, training_trust=0.0)
 

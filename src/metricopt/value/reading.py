@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -49,6 +51,16 @@ class Reading:
     parts: tuple[Part, ...]
     fits: float
     explained: float | None
+
+    def named(self, classes: Sequence[str]) -> Reading:
+        """The same with names in place of "class 3"; as it is where there are no names."""
+        if not classes:
+            return self
+
+        def name(found: re.Match[str]) -> str:
+            return classes[int(found[1])] if int(found[1]) < len(classes) else found[0]
+
+        return replace(self, parts=tuple(p._replace(name=re.sub(r"class (\d+)", name, p.name)) for p in self.parts))
 
     def __str__(self) -> str:
         if not self.parts:

@@ -211,6 +211,7 @@ def _tested(job: _Job, outcome: Outcome, cache: MetricCache, *, quiet: bool) -> 
 
 def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int) -> TableSummary:
     low, high = outcome.interval or (0.0, 0.0)
+    reading = outcome.reading
     return TableSummary(
         source=job.request.path.name,
         target=job.target.name,
@@ -231,6 +232,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         test_calls=test_calls,
         seconds=outcome.seconds,
         notes=job.notes,
+        reading=str(reading.named(job.target.class_names or ())) if reading and reading.parts else "",
     )
 
 

@@ -51,6 +51,7 @@ class TableSummary:
         calls: metric calls of search and acceptance test. test_calls: those on the test rows.
         seconds: of search, acceptance test and test.
         notes: what was noticed on the way.
+        reading: what the metric turned out to reward, in words; empty where that was not learned.
     """
 
     source: str
@@ -70,6 +71,7 @@ class TableSummary:
     test_calls: int
     seconds: float
     notes: tuple[str, ...]
+    reading: str = ""
 
     def save(self, folder: Path) -> None:
         """Write it; a folder that has it is finished."""
@@ -106,6 +108,7 @@ class TableSummary:
             test=None if fields.value("test") is None else _figures(fields.value("test"), path),
             seconds=fields.number("seconds"),
             notes=fields.texts("notes"),
+            reading=fields.text("reading"),
         )
 
 

@@ -118,6 +118,10 @@ PRESETS.add(
 )
 
 
+#: Problems with a short phi, and with a long one.
+_HALVES = (("tables", False), ("images", True))
+
+
 def chosen_preset(
     name: str,
     *,
@@ -127,6 +131,9 @@ def chosen_preset(
     calls: tuple[int, ...] | None,
 ) -> Preset:
     """The preset of this name with what is given in place of its own; unknown names raise with a suggestion."""
+    groups = {f"@{kind}": [one for one, about in ARENA.items() if about.high == high] for kind, high in _HALVES}
+    if problems is not None:
+        problems = tuple(one for name in problems for one in groups.get(name, [name]))
     for one in problems or ():
         _ = DEVELOPMENT[one] if one in DEVELOPMENT else ARENA[one]
     for one in methods or ():
