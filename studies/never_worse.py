@@ -28,6 +28,8 @@ HERE = Path(__file__).resolve().parent
 ROWS = HERE / "results" / "never_worse.jsonl"
 FRESH = 20_000
 METRICS = ("f1", "accuracy", "balanced_accuracy", "mcr", "jaccard", "mcc", "g_mean", "average_precision", "auroc")
+#: Part of every key: rows of an earlier search are not those of this one.
+SEARCH = "profiles"
 #: Ways in which there is something to gain, or nothing.
 STATES = ("as trained", "shifted scores", "barely trained", "noise labels", "best possible")
 
@@ -197,7 +199,8 @@ def main() -> None:
     done = store.digests()
     for number in range(0 if options.summary else options.count):
         problem = SmallProblem.draw(number)
-        key = RunKey(task="small", method="optimize", metric=problem.metric, seed=number, settings=asdict(problem))
+        settings = {**asdict(problem), "search": SEARCH}
+        key = RunKey(task="small", method="optimize", metric=problem.metric, seed=number, settings=settings)
         if key.digest not in done:
             fate = meet(problem)
             row = asdict(fate) | {"worse": fate.worse, "problem": asdict(problem)}

@@ -26,7 +26,7 @@ def test_the_examples_run_and_improve_the_model(tmp_path: Path, monkeypatch: pyt
         f1, model, better = names["f1"], names["model"], names["first"].model
         assert f1(better(x[8000:]), y[8000:]) > f1(model(x[8000:]), y[8000:]) + 0.01
         assert names["loss"](model(x)[:, 0], y).item() > 0
-    assert (tmp_path / "f1-value" / "value.safetensors").is_file()
+    assert (tmp_path / "f1-value" / "learned_value.safetensors").is_file()
 
 
 def test_it_fits_on_one_screen_of_scrolling() -> None:

@@ -20,8 +20,7 @@ FILES = (
     "report_data.json",
     "rows.jsonl",
     "model.safetensors",
-    "value/value.safetensors",
-    "value/observations.safetensors",
+    "value/learned_value.safetensors",
 )
 
 

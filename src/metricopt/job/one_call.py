@@ -83,7 +83,7 @@ def optimize(
         higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`.
         method: "auto" is "metricopt": a value function that reads scores, and all proposers. Or the name of another
             method, a `Method`, or several of them; the best on the search part is tested.
-        budget: of metric calls and seconds, acceptance test included; a number means calls. 1,000 calls by default.
+        budget: of metric calls and seconds, acceptance test included; a number means calls. 500 calls by default.
         adapters: how phi enters the model; "auto" takes what folds into its weights.
         dim: length of phi.
         value: a value function that `learn_value` made on another model of any architecture, or its folder; then few

@@ -18,7 +18,7 @@ from .same_rows import row_hashes, shared
 from .stages import MethodLike
 
 #: What a user who names no budget gets.
-DEFAULT_CALLS = 1000
+DEFAULT_CALLS = 500
 #: Fewer calls than this leave nothing to search with.
 _LEAST_SEARCH = 20
 #: Share of a budget of seconds that the search may use; the rest is for the acceptance test.
