@@ -91,7 +91,7 @@ def test_a_run_that_breaks_off_has_failed_and_keeps_its_numbers(
         optimise([sink, stop])  # optimize closes it: nobody else does, and the sink is still held here
     (run,) = runs(client)
     assert run.info.status == "FAILED"
-    assert len(history(client, run, "metricopt/threshold/value")) == 5
+    assert len(history(client, run, "metricopt/metricopt/value")) == 5
 
 
 def test_the_run_that_the_caller_has_open_is_used_and_stays_open(client: Any, open_run: Any) -> None:

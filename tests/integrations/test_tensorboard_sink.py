@@ -81,7 +81,7 @@ def test_a_run_that_breaks_off_is_closed_and_readable(tmp_path: Path, optimise: 
     with pytest.raises(RuntimeError, match="enough"):
         optimise([sink, stop])  # optimize closes it: nobody else does, and the sink is still held here
     events = read(tmp_path)
-    assert len(events.Scalars("metricopt/threshold/value")) == 5
+    assert len(events.Scalars("metricopt/metricopt/value")) == 5
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
     assert "_hparams_/session_end_info" not in events.PluginTagToContent("hparams")
 
