@@ -47,6 +47,7 @@ def test_a_model_of_another_architecture_needs_no_call_for_the_search(case: Case
     assert outcome.calls == 42
     assert outcome.accepted
     assert outcome.after > outcome.before + 0.1
+    assert "spreads from the nearest profile" in outcome.report_data.facts["Learned value function"]
 
 
 def test_what_was_learned_from_shuffled_values_does_not_help(case: Case, learned: LearnedValue) -> None:

@@ -150,7 +150,7 @@ class Search:
             confidence=confidence,
             calls=self._calls,
             seconds=seconds,
-            facts=self._facts(verdict, scores, learned),
+            facts=self._facts(verdict, scores, learned, _distance(candidates)),
             scores=scores,
             title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
@@ -285,7 +285,9 @@ class Search:
         self._history.append(event)
         self._tell(event)
 
-    def _facts(self, verdict: Verdict, scores: Scores, learned: LearnedValue | None) -> dict[str, str]:
+    def _facts(
+        self, verdict: Verdict, scores: Scores, learned: LearnedValue | None, distance: float | None
+    ) -> dict[str, str]:
         workload, machine, holdout = self._workload, describe_environment(), self._holdout
         rows = [f"{workload.train_size} to follow the loss", f"{rows_of(workload.targets)} to search on"]
         if holdout is not None and not isinstance(holdout, Metric):
@@ -305,6 +307,10 @@ class Search:
         }
         if learned is not None and (reading := read_metric(learned)).parts:
             facts["The metric rewards"] = str(reading)
+        if distance is not None:
+            facts["Learned value function"] = (
+                f"the model as it was given lies {distance:.1f} spreads from the nearest profile that it was learned on"
+            )
         if verdict.accepted and holdout is not None:
             facts["Expected gain"] = (
                 f"{verdict.expected:+.4g} on fresh examples: the measured gain, corrected for having been accepted"
@@ -336,6 +342,12 @@ def _targets(of: Any) -> Any:
 def _short(told: object) -> str:
     """A setting for a table: of a whole configuration its first name."""
     return str(told).split("(", maxsplit=1)[0] if len(str(told)) > 40 else str(told)
+
+
+def _distance(candidates: Sequence[Candidate]) -> float | None:
+    """How far the model lies from what a value function of another one has seen, where such a one was used."""
+    found = [one.result.diagnostics.get("prior_distance") for one in candidates]
+    return next((one for one in found if one is not None), None)
 
 
 def _learned(candidates: Sequence[Candidate], rows: Tensor) -> LearnedValue | None:

@@ -285,12 +285,16 @@ class _Run:
         )
 
     def _diagnostics(self) -> dict[str, float]:
-        """How good forecasts were, as plain numbers."""
+        """How good forecasts were, and how far from home a value function of another model is, as plain numbers."""
+        found = {}
+        if self._prior is not None:
+            here = self._view.profiles(torch.zeros(1, self._view.dim))
+            found["prior_distance"] = float(self._prior.distance(here)[0])
         if len(self._forecasts) < 3:
-            return {}
+            return found
         made = torch.tensor(self._forecasts, dtype=torch.float64)
         spread = self._value.inflation * (made[:, 1].square() + self._value.noise**2).sqrt()
-        found = {"covered": float(((made[:, 0] - made[:, 2]).abs() <= 2 * spread).double().mean())}
+        found["covered"] = float(((made[:, 0] - made[:, 2]).abs() <= 2 * spread).double().mean())
         varied = float(self._view.utilities.var(correction=0))
         if varied > 0:
             found["next_explained"] = max(1 - float((made[:, 0] - made[:, 2]).square().mean()) / varied, 0.0)
