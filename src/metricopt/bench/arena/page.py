@@ -63,9 +63,14 @@ def _table(one: Standings) -> list[str]:
             lead = f"{line.lead:.2f} ({line.lead_low:.2f} to {line.lead_high:.2f})"
         lines.append(
             f"| {title_of(line.method)} | {line.rank:.2f} | {lead} | {line.fraction:.2f} ({line.low:.2f} to "
-            f"{line.high:.2f}) | {line.gain:+.1f} | {100 * line.worse:.0f} % | {line.seconds:.1f} |"
+            f"{line.high:.2f}) | {line.gain:+.1f} | {100 * line.worse:.0f} % | {_seconds(line.seconds)} |"
         )
     return lines
+
+
+def _seconds(seconds: float) -> str:
+    """Of a method that was not timed, a dash."""
+    return f"{seconds:.1f}" if seconds > 0 else "-"
 
 
 def _anytime(
