@@ -10,6 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from metricopt.bench.arena.page import markdown as arena_page
+from metricopt.bench.arena.presets import CONTROLS, RIVALS
+from metricopt.bench.arena.problems import ARENA
+from metricopt.bench.arena.standings import best_known, problem_of, standings
 from metricopt.runtime import ResultStore
 from studies.anyloss import PRESETS, make_study
 from studies.anyloss.print_study import to_markdown
@@ -35,6 +39,29 @@ def test_the_table_in_the_readme_is_that_of_the_rows(name: str, count: int) -> N
     rows = ResultStore(study.ROWS).rows()
     assert len(rows) >= count
     assert study.summary(rows) in (PAGES / f"{name.replace('_', '-')}.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("block", "methods", "calls", "seeds"),
+    [
+        ("images", [name for name in RIVALS if name != "whole_network"], (20,), (0,)),
+        ("tables", [*(name for name in RIVALS if name != "whole_network"), "whole_network"], (20, 100), (0, 1)),
+    ],
+)
+def test_the_standings_of_the_arena_are_those_of_the_rows(
+    block: str, methods: list[str], calls: tuple[int, ...], seeds: tuple[int, ...]
+) -> None:
+    problems = {name for name, about in ARENA.items() if about.high == (block == "images")}
+    found = ResultStore(REPOSITORY / "studies" / "results" / "arena.jsonl").rows()
+    rows = [
+        row
+        for row in found
+        if problem_of(row) in problems and row["settings"]["calls"] in calls and row["seed"] in seeds
+    ]
+    text = arena_page(rows, methods, [] if block == "images" else CONTROLS).strip()
+    assert text in (PAGES / "arena.md").read_text()
+    best = [standings(rows, calls=budget, methods=methods, known=best_known(rows)) for budget in calls]
+    assert all(one is not None and one.lines[0].method == "metricopt" for one in best)
 
 
 def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
