@@ -11,8 +11,9 @@ import torch
 from typer.testing import CliRunner
 
 from metricopt._errors import ConfigError, DataError
+from metricopt.adapters import Film, OutputShift, attach
 from metricopt.bench.arena import metrics as judges
-from metricopt.bench.arena.materials import Columns, evened, table, thinned
+from metricopt.bench.arena.materials import Columns, evened, last_block, table, thinned
 from metricopt.bench.arena.page import anytime, markdown, picture
 from metricopt.bench.arena.presets import CONTROLS, PRESETS, RIVALS, chosen_preset
 from metricopt.bench.arena.problems import ARENA, DEVELOPMENT
@@ -20,6 +21,7 @@ from metricopt.bench.arena.run import OUTSIDE, ArenaRun, applies, bench, perform
 from metricopt.bench.arena.standings import acceptance, best_known, calls_to_get_there, standings
 from metricopt.cli.app import app
 from metricopt.methods import METHODS
+from metricopt.tasks.images import CifarResNet
 
 METHODS_OF_ROWS = ("metricopt", "cma_es", "as_trained")
 
@@ -214,6 +216,16 @@ def test_missing_files_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ARENA["magic:f2"].build(0)
     with pytest.raises(DataError, match="cifar-10-batches-bin"):
         ARENA["cifar_tail:accuracy"].build(0)
+
+
+@pytest.mark.parametrize("depth", [20, 32])
+def test_phi_of_a_published_net_is_in_its_last_block(depth: int) -> None:
+    net = CifarResNet(depth).eval()
+    adapted = attach(net, [Film(), OutputShift()], where={"film": last_block(depth)}, probe=torch.zeros(2, 3, 32, 32))
+    assert {slot.name.split(".film")[0].rpartition(".")[0] for slot in adapted.spec.slots if "film" in slot.name} == {
+        last_block(depth).removesuffix(".*")
+    }
+    assert adapted.splits
 
 
 def test_judges_are_what_they_say() -> None:

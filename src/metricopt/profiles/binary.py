@@ -48,7 +48,9 @@ class BinaryProfile(Profile):
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
         scores = outputs.reshape(len(outputs), -1)
         truth = targets.reshape(-1).to(scores.dtype)
-        labels = straight_through((scores > 0).to(scores.dtype), torch.sigmoid(scores / spread(scores) * 4))
+        labels = (scores > 0).to(scores.dtype)
+        if scores.requires_grad:
+            labels = straight_through(labels, torch.sigmoid(scores / spread(scores) * 4))
         area, average = auroc_and_precision(scores[:, :, None], truth[:, None])
         found = [
             _counted(labels, truth),

@@ -100,4 +100,5 @@ def ratio(part: Tensor, whole: Tensor, *, least: float = 0.01) -> Tensor:
     The gradient is that of a whole of at least `least`: where a class is hardly predicted, the exact one is so steep
     that it drowns all others.
     """
-    return straight_through(part / whole.clamp_min(1e-6), part / whole.clamp_min(least))
+    exact = part / whole.clamp_min(1e-6)
+    return straight_through(exact, part / whole.clamp_min(least)) if part.requires_grad else exact

@@ -42,6 +42,9 @@ def precision_at(scores: Tensor, truth: Tensor, shares: tuple[float, ...]) -> Te
         cut = ordered[:, count - 1 : count]
         inside = (scores >= cut).to(scores.dtype)
         exact = (inside * truth).sum(dim=1) / inside.sum(dim=1)
+        if not scores.requires_grad:
+            found.append(exact)
+            continue
         soft = torch.sigmoid((scores - cut) / width * 8)
         found.append(straight_through(exact, (soft * truth).sum(dim=1) / soft.sum(dim=1)))
     return torch.stack(found, dim=1)

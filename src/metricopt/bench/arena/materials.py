@@ -280,6 +280,15 @@ def thin_digits(*, seed: int, last: int = 48, epochs: int = 8, tail: float = 50.
     )
 
 
+def last_block(depth: int) -> str:
+    """Which modules of a ResNet for CIFAR-10 are in its last block.
+
+    >>> last_block(20)
+    'layer3.2.*'
+    """
+    return f"layer3.{(depth - 2) // 6 - 1}.*"
+
+
 def published_net(*, depth: int, seed: int, corrupt: bool = False) -> Arena:
     """A published ResNet on CIFAR-10: its own training images, and the test images to search on and to judge.
 
@@ -302,5 +311,5 @@ def published_net(*, depth: int, seed: int, corrupt: bool = False) -> Arena:
         search=Part(x=seen[val], y=ty[val], about=torch.zeros(len(val), 1)),
         test=Part(x=seen[test], y=ty[test], about=torch.zeros(len(test), 1)),
         outputs="multiclass",
-        adapters=(_LAST, {"film": "layer3.*.2.*"}),
+        adapters=(_LAST, {"film": last_block(depth)}),
     )
