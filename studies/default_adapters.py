@@ -9,15 +9,12 @@ the same `optimize(budget=200)`, without a holdout, and is judged on 5,000 test 
 from __future__ import annotations
 
 import argparse
-import gzip
 import itertools
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,20 +22,11 @@ import metricopt
 from metricopt._random import generator
 from metricopt.adapters import ConditionalNorm, Film, InputBias, LoRA, OutputShift, Projected
 from metricopt.runtime import describe_environment
+from metricopt.tasks.images import mnist
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = RESULTS / "default_adapters.jsonl"
 LEFT = 14
-
-
-def mnist() -> tuple[Tensor, Tensor]:
-    """The 60,000 training images `(N, 28, 28)` in [-1, 1] and their labels."""
-    folder = Path(os.environ["METRICOPT_DATA"]) / "mnist" / "MNIST" / "raw"
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
-        labels = np.frombuffer(file.read(), np.uint8, offset=8)
-    return torch.tensor(images).float() / 127.5 - 1, torch.tensor(labels).long()
 
 
 class Conv(nn.Module):
@@ -114,6 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     images, labels = mnist()
+    images = images[:, 0].float() / 127.5 - 1
     rows = []
     metric = metricopt.get_metric("g_mean")
     for name in options.families.split(","):

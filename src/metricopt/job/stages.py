@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from .._errors import ConfigError
-from .._types import LossFunction
 from ..methods import METHODS, Method, Result
 from ..metrics import Budget
 from ..problem import Problem
@@ -29,14 +28,12 @@ class Plan:
         name, title: what to call it.
         method: what runs.
         share: of the metric calls and seconds of the search.
-        loss: the loss that it follows, where that is not the user's.
     """
 
     name: str
     title: str
     method: Method
     share: float
-    loss: LossFunction | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +109,7 @@ def run_stages(
         blind = not stage.method.rates_its_proposal
         if blind and budget.calls:  # one call is kept to see what it proposes
             budget = replace(budget, calls=budget.calls - 1)
-        own = problem.with_budget(budget, loss=stage.loss)
+        own = problem.with_budget(budget)
         result = stage.method.run(own, seed=seed)
         if blind and (calls is None or calls > sum(one.calls for one in (*spent, result))):
             result = _with_utility(result, own)

@@ -84,6 +84,10 @@ class Result:
         return torch.cummax(self.utilities, dim=0).values if len(self.utilities) else self.utilities
 
 
+#: More calls than anyone has: what is affordable of it is what is left.
+ALL_CALLS = 1 << 40
+
+
 class Method(ABC):
     """`run(problem, seed=)` to a `Result`. Subclasses are frozen dataclasses: their fields are their settings."""
 

@@ -47,8 +47,10 @@ class ScoreView:
         self.generator = named_generator(seed, "score view")
         self._scale = problem.phi_scale
         self._targets = self.workload.targets
-        self._share = search_share if self.workload.search_features(torch.zeros(1, dtype=torch.long)) else 0.0
-        self._rows = rows
+        first = torch.zeros(1, dtype=torch.long)
+        one = self.workload.search_features(first)
+        self._share = 0.0 if one is None else search_share
+        self._rows = _fitting(rows, (one or self.workload.features(first))[0])
         self._chances = _chances(self._targets, self.workload.train_targets, self.workload.train_size)
         self.z = torch.zeros(0, self.dim)
         self.psi = torch.zeros(0, len(profile.columns))
@@ -133,14 +135,13 @@ class ScoreView:
 
     def batch(self) -> tuple[Any, Tensor]:
         """Features and targets of a batch: rows of the search split and of the training examples."""
-        rows = self._batch_rows()
-        of_search = round(rows * self._share)
+        of_search = round(self._rows * self._share)
         parts = []
         if of_search:
             index = torch.randint(len(self._targets), (of_search,), generator=self.generator)
             parts.append(self.workload.search_features(index))
-        if rows - of_search:
-            parts.append(self.workload.features(self._training_rows(rows - of_search)))
+        if self._rows - of_search:
+            parts.append(self.workload.features(self._training_rows(self._rows - of_search)))
         features, targets = zip(*(part for part in parts if part is not None), strict=True)
         return concatenated(list(features)), torch.cat([one.to(targets[0].device) for one in targets])
 
@@ -172,17 +173,16 @@ class ScoreView:
             path.append(z.clone())
         return path
 
-    def _batch_rows(self) -> int:
-        one = self.workload.search_features(torch.zeros(1, dtype=torch.long)) or self.workload.features(
-            torch.zeros(1, dtype=torch.long)
-        )
-        numbers = one[0].numel() if isinstance(one[0], Tensor) else 1
-        return max(min(self._rows, _BATCH_NUMBERS // max(numbers, 1)), min(64, self._rows))
-
     def _training_rows(self, count: int) -> Tensor:
         if self._chances is None:
             return torch.randint(self.workload.train_size, (count,), generator=self.generator)
         return torch.multinomial(self._chances, count, replacement=True, generator=self.generator)
+
+
+def _fitting(rows: int, features: Any) -> int:
+    """Rows of a batch: fewer where those of one row are many numbers."""
+    numbers = features.numel() if isinstance(features, Tensor) else 1
+    return max(min(rows, _BATCH_NUMBERS // max(numbers, 1)), min(64, rows))
 
 
 def _evenly(rows: int, count: int) -> Tensor:

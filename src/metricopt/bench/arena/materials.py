@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..._errors import DataError
 from ..._random import generator
 from ...adapters import Film, OutputShift
 from ...tasks.images import cifar10, mnist, normalised, published_resnet
-from ...tasks.tables import FILES, TabularFile
+from ...tasks.tables import FILES, Array, TabularFile, read_csv
 from .bases import Recipe, conv_net, cross_entropy, fitted, squared_error, table_net
 
 
@@ -104,16 +105,6 @@ def table(
     return Arena(model=net, train=made[0], search=made[1], test=made[2], outputs=outputs)
 
 
-def published(name: str, *, target: Callable[[str], float], header: bool = False, drop: Sequence[int] = ()) -> Columns:
-    """A file of `tasks.tables` with another reading of its last column."""
-    from ...tasks.tables import read_csv
-
-    file = FILES[name]
-    content = _content(file)
-    x, y = read_csv(content, positive=target, header=header, drop=drop)
-    return Columns(x=torch.from_numpy(x).float(), y=torch.from_numpy(y).float())
-
-
 def binary(name: str) -> Columns:
     """A binary table of `tasks.tables`."""
     x, y = FILES[name].load()
@@ -122,8 +113,8 @@ def binary(name: str) -> Columns:
 
 def wine_grades() -> Columns:
     """Grades 3 to 8 of red wines as classes 0 to 3: up to 4, 5, 6, better."""
-    columns = published("red_wine", target=float)
-    return Columns(x=columns.x, y=(columns.y.clamp(4, 7) - 4).long())
+    x, y = replace(FILES["red_wine"], read=partial(read_csv, positive=float)).load()
+    return Columns(x=torch.from_numpy(x).float(), y=(torch.from_numpy(y).clamp(4, 7) - 4).long())
 
 
 def of_sklearn(name: str) -> Columns:
@@ -158,18 +149,20 @@ def cover(classes: bool, *, rows: int = 60_000) -> Columns:
 
 def houses() -> Columns:
     """Prices of Californian districts in thousands of dollars."""
-    import io
-    import os
-    from pathlib import Path
+    x, y = TabularFile(
+        name="california_housing.csv",
+        sha256="2364609dc48bec7df3ba9dbb7041478e704ecddcee70ef1827ec3fc49d22c0cc",
+        read=_houses,
+    ).load()
+    return Columns(x=torch.from_numpy(x).float(), y=torch.from_numpy(y).float())
 
+
+def _houses(content: bytes) -> tuple[Array, Array]:
     import pandas as pd
 
-    place = Path(os.environ.get("METRICOPT_DATA", "")) / "tabular" / "california_housing.csv"
-    if not place.is_file():
-        raise DataError("tabular/california_housing.csv is missing; set METRICOPT_DATA to the folder that holds it")
-    frame = pd.get_dummies(pd.read_csv(io.BytesIO(place.read_bytes())), columns=["ocean_proximity"], dtype=float)
-    y = frame.pop("median_house_value").to_numpy() / 1000
-    return Columns(x=torch.from_numpy(frame.to_numpy(dtype=np.float32)), y=torch.from_numpy(y).float())
+    frame = pd.get_dummies(pd.read_csv(io.BytesIO(content)), columns=["ocean_proximity"], dtype=float)
+    prices = frame.pop("median_house_value").to_numpy() / 1000
+    return frame.to_numpy(dtype=np.float64), prices
 
 
 def drifting(*, rows: int = 6000, seed: int = 0) -> Columns:
@@ -198,12 +191,6 @@ def evened(rows: Tensor, y: Tensor, source: torch.Generator) -> Tensor:
     kept = [rows[labels == k][:few] for k in range(int(labels.max()) + 1)]
     together = torch.cat(kept)
     return together[torch.randperm(len(together), generator=source)]
-
-
-def _content(file: TabularFile) -> bytes:
-    if file.path is None:
-        raise DataError(f"tabular/{file.name} is missing; set METRICOPT_DATA to the folder that holds it")
-    return file.path.read_bytes()
 
 
 # --- images --------------------------------------------------------------------------------------------------------

@@ -96,11 +96,6 @@ def bench(base: str, seed: int) -> Bench:
     return Bench(arena=problem.build(seed), workloads={})
 
 
-def prepare_run(run: ArenaRun) -> None:
-    """Train the base model, so that it lies in the disk cache."""
-    bench(run.about.base, run.seed)
-
-
 def perform(run: ArenaRun) -> dict[str, Any]:
     """The row of one run: test figures before and after, what it believed, and what it spent.
 

@@ -16,13 +16,11 @@ from ...metrics import METRICS
 from ...problem import Problem
 from ...search import Moves, Pool, ScoreView, Worth, climb_surrogates, mixtures
 from ...value import LearnedValue, ScoreValue, quality
-from ..method import Method, MethodCard, Proposal, Trace, best_observed, needs_a_limit, observe_within_budget
+from ..method import ALL_CALLS, Method, MethodCard, Proposal, Trace, best_observed, needs_a_limit, observe_within_budget
 from ..phi_value import PhiMetricOpt
 from .choose import chosen
 from .config import MetricOptConfig
 
-#: More calls than anyone has: what is affordable of it is what is left.
-_ALL_CALLS = 1 << 40
 #: With more numbers of phi than this no move by chance replaces a climb.
 _SHORT_PHI = 64
 #: What was learned on another model is climbed so many times as long as what is learned on the way.
@@ -83,8 +81,8 @@ class _Run:
         self._forecasts: list[list[float]] = []
         self._climb = Worth(gained=0.02)
         self._round = 0
-        left = self._problem.affordable(_ALL_CALLS)
-        self._calls = left if left < _ALL_CALLS else 1000  # seconds alone are limited
+        left = self._problem.affordable(ALL_CALLS)
+        self._calls = left if left < ALL_CALLS else 1000  # seconds alone are limited
         self._size = config.round or min(max(self._calls // 20, 1), 8)
 
     def proposal(self) -> Proposal:
@@ -116,24 +114,23 @@ class _Run:
         if "surrogates" not in config.proposers:
             return torch.zeros(0, view.dim)
         count = min(config.most_surrogates, max(int(self._calls * config.surrogate_share), 2))
-        losses = self._losses()[:1]
+        losses = self._aimed_loss()
         weights = mixtures(view, count - len(losses), whole=config.whole)
         path = climb_surrogates(view, losses, weights, steps=config.surrogate_steps, rate=config.rate)
         observe_within_budget(self._problem, view.phi(path[-1]))
         view.sync()
         return path[-1]
 
-    def _losses(self) -> list[LossFunction]:
-        """Losses aimed at the metric that take these scores and targets as they are and own no state."""
+    def _aimed_loss(self) -> list[LossFunction]:
+        """The first loss aimed at the metric that takes these scores and targets as they are and owns no state."""
         metric, kind = self._problem.metric, self._problem.workload.kind
         if metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
             return []
-        cards = [(entry.card, entry) for entry in for_metric(metric)]
-        return [
-            entry.factory()
-            for card, entry in cards
-            if kind in card.targets and card.reads == "scores" and not card.stateful and not card.needs
-        ]
+        for entry in for_metric(metric):
+            card = entry.card
+            if kind in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
+                return [entry.factory()]
+        return []
 
     def _climbs_of_prior(self) -> Tensor:
         """Points along climbs of a function that was learned elsewhere, the most promising first."""

@@ -13,10 +13,9 @@ from ..._random import derive_seed
 from ..._random import generator as named_generator
 from ...problem import Problem
 from ...value import Quality, Trajectories, ValueFunction, quality
-from ..method import Method, MethodCard, Proposal, Trace, best_observed, observe_within_budget
+from ..method import ALL_CALLS, Method, MethodCard, Proposal, Trace, best_observed, observe_within_budget
 from .collect import collect, observation_times, observe_runs
 from .config import PhiValueConfig
-from .estimates import ALL_CALLS, estimates
 from .learn import Learned, learn
 from .tune import guided_runs
 
@@ -184,3 +183,10 @@ def _described(stage: str, quality: Quality | None) -> dict[str, float]:
         return {}
     numbers = {"spearman": quality.spearman, "mae": quality.mae, "mae_of_mean": quality.mae_of_mean}
     return {f"{stage}_{name}": number for name, number in numbers.items() if math.isfinite(number)}
+
+
+@torch.no_grad()
+def estimates(value: ValueFunction, phis: Tensor) -> Tensor:
+    """Estimated utilities of phis `(..., d)`, without a graph."""
+    estimated: Tensor = value(phis)[0]
+    return estimated
