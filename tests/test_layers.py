@@ -27,7 +27,7 @@ LAYERS = {
     "profiles": 2,
     **dict.fromkeys(("workload", "asking", "memory"), 3),
     "problem": 4,
-    **dict.fromkeys(("value", "search"), 5),
+    **dict.fromkeys(("value", "search", "evolution"), 5),
     **dict.fromkeys(("methods", "report", "tasks"), 7),
     "job": 8,
     **dict.fromkeys(("bench", "apps"), 9),
@@ -43,7 +43,7 @@ BASE_LAYER = 0
 OPTIONAL = {
     "botorch": {"methods"},
     "gpytorch": {"methods"},
-    "cma": {"methods"},
+    "cma": {"methods", "evolution"},
     "pooch": {"tasks"},
     "playwright": set[str](),
     "plotly": set[str](),
@@ -51,7 +51,7 @@ OPTIONAL = {
 }
 
 #: Slow to import: allowed inside functions only.
-SLOW = {"sklearn", "torchmetrics", "scipy", "rich", "pandas", "jinja2"}
+SLOW = {"sklearn", "torchmetrics", "scipy", "rich", "pandas", "jinja2", "sympy"}
 
 
 def violations(root: Path) -> list[str]:

@@ -13,8 +13,8 @@ from .._errors import ConfigError
 from .._types import LossFunction
 
 #: Kinds of targets: labels as in `_scores.py`; "ranking" is relevance >= 0 for one list `(n,)` or rows of lists
-#: `(rows, n)`; "retrieval" is instance labels `(N,)` for embeddings `(N, D)`.
-TargetKind = Literal["binary", "multiclass", "multilabel", "ranking", "retrieval"]
+#: `(rows, n)`; "retrieval" is instance labels `(N,)` for embeddings `(N, D)`; "values" are numbers.
+TargetKind = Literal["binary", "multiclass", "multilabel", "ranking", "retrieval", "values"]
 Reads = Literal["scores", "embeddings"]
 Tier = Literal["core", "contrib"]
 

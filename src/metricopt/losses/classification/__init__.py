@@ -6,4 +6,8 @@ LOSSES: tuple[str, ...] = (
     "focal",
     "class_balanced",
     "logit_adjusted",
+    "label_smoothing",
+    "sparse_label_smoothing",
 )
+#: Files that hold several.
+FILES = {"label_smoothing": "smoothing", "sparse_label_smoothing": "smoothing"}

@@ -1,0 +1,81 @@
+"""A formula that was tried, and what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+from .._errors import CheckpointError, ConfigError
+from .formula import Formula
+from .learners import BaseTask, taught
+from .local_search import folded, tuned
+from .loss_population import FormulaLosses
+from .settings import EvolutionSettings
+from .text import parse
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """One formula with its constants and its error.
+
+    Args:
+        tree: in its canonical form, before its constants were tuned.
+        weights: of its nodes, empty where they were not tuned.
+        error: the metric on the validation rows after a short training, less is better; infinite where it failed.
+    """
+
+    tree: Formula
+    weights: tuple[float, ...]
+    error: float
+
+    @cached_property
+    def formula(self) -> Formula:
+        """With its constants written into it."""
+        return folded(self.tree, self.weights) if self.weights else self.tree
+
+    def to_plain(self) -> list[Any]:
+        """For JSON."""
+        return [str(self.tree), list(self.weights), None if math.isinf(self.error) else self.error]
+
+    @classmethod
+    def from_plain(cls, value: Any) -> Candidate:
+        """What `to_plain` wrote. Raises CheckpointError."""
+        try:
+            text, weights, error = value
+            found = cls(parse(text), tuple(float(one) for one in weights), math.inf if error is None else float(error))
+            _ = found.formula  # one weight for each node, or it raises
+            return found
+        except (TypeError, ValueError, ConfigError) as problem:
+            raise CheckpointError(f"a saved candidate cannot be read: {problem}. Begin the run anew.") from None
+
+
+def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, seed: int) -> list[Candidate]:
+    """Tune the constants of formulas, train a network with each, side by side, and ask the metric: one call each.
+
+    It runs in whatever process it is sent to; formulas travel as text.
+    """
+    formulas = [parse(text) for text in trees]
+    weights = None
+    if settings.local_steps:
+        weights = tuned(
+            task,
+            formulas,
+            steps=settings.local_steps,
+            seed=seed,
+            unroll=settings.unroll,
+            rate=settings.meta_rate,
+            first_order=settings.first_order,
+        )
+    losses = FormulaLosses(formulas, task.outputs, weights)
+    learners = taught(task, losses, steps=settings.train_steps, seed=seed)
+    errors = [task.error(scores) for scores in learners.predict(task.val_x)]
+    each = [()] * len(formulas) if weights is None else [tuple(w.tolist()) for w in weights.split(losses.sizes)]
+    return [Candidate(*of) for of in zip(formulas, each, errors, strict=True)]
+
+
+#: Tries formulas, in this process or elsewhere, and gives the candidates in order.
+Try = Callable[[list[str]], list[Candidate]]
