@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._errors import MetricOptError
     from .adapters import Film, InputBias, LoRA, OutputShift, attach
+    from .evolution import SymbolicLoss
     from .integrations.sklearn import MetricOptClassifier, MetricOptRegressor
-    from .job import Outcome, learn_value, load, optimize
+    from .job import Evolved, Outcome, evolve, learn_value, load, optimize
     from .losses import get_loss
     from .methods import MetricOpt
     from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
@@ -31,6 +32,9 @@ _FACE: dict[str, str] = {
     "optimize": ".job",
     "load": ".job",
     "learn_value": ".job",
+    "evolve": ".job",
+    "Evolved": ".job",
+    "SymbolicLoss": ".evolution",
     "Outcome": ".job",
     "MetricOptClassifier": ".integrations.sklearn",
     "MetricOptRegressor": ".integrations.sklearn",
@@ -62,6 +66,7 @@ _FACE: dict[str, str] = {
 
 __all__ = [
     "Budget",
+    "Evolved",
     "Examples",
     "Film",
     "Guide",
@@ -79,11 +84,13 @@ __all__ = [
     "OutputShift",
     "Problem",
     "StreamedWorkload",
+    "SymbolicLoss",
     "TensorWorkload",
     "TrainingLoss",
     "ValueFunction",
     "as_metric",
     "attach",
+    "evolve",
     "from_sklearn",
     "from_torchmetrics",
     "get_loss",

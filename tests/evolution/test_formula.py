@@ -157,7 +157,8 @@ def test_two_thousand_mutated_files_end_in_a_clear_error_or_a_loss(tmp_path):
     loss.save(path)
     sound = path.read_bytes()
     assert len(sound) < 600 and SymbolicLoss.load(path) == loss
-    plain = loss.to_plain()
+    plain = loss.to_plain() | {"formula": to_plain(loss.formula)}
+    assert SymbolicLoss.from_plain(plain) == loss
     for seed in cases(2000):
         source = random.Random(seed)
         if seed % 2:  # bytes

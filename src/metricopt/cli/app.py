@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from .._errors import MetricOptError
-from . import bench, demo, optimize, predict, registries, report
+from . import bench, demo, evolve, optimize, predict, registries, report
 from .exit_codes import INTERRUPTED, exit_code_of
 from .words import ARGUMENTS, in_words
 
@@ -42,6 +42,7 @@ app = typer.Typer(
     help="Tune a trained model toward any metric.",
 )
 optimize.add_to(app)
+evolve.add_to(app)
 demo.add_to(app)
 report.add_to(app)
 predict.add_to(app)

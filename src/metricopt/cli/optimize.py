@@ -103,8 +103,20 @@ def optimize_file(
 
 
 def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
-    from ..apps.table.file import column_names
     from ..apps.table.request import TableRequest
+
+    path = needs_of_a_table(given)
+    settings = {name: given[name] for name in _OF_REQUEST if name in given}
+    for name in ("drop", "method"):
+        if name in settings:
+            settings[name] = listed_names(settings[name])
+    request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
+    return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
+
+
+def needs_of_a_table(given: dict[str, Any]) -> Path:
+    """The file of a table; raises ConfigError where the target or the metric is not named."""
+    from ..apps.table.file import column_names
 
     path = Path(given["data"]).expanduser()
     if path.suffix == ".py":
@@ -115,12 +127,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         raise ConfigError(f"name the column to predict with --target; {path.name} has: {shown}")
     if "metric" not in given:
         raise ConfigError("name the metric with --metric; `metricopt metrics` lists those of the library")
-    settings = {name: given[name] for name in _OF_REQUEST if name in given}
-    for name in ("drop", "method"):
-        if name in settings:
-            settings[name] = listed_names(settings[name])
-    request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
-    return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
+    return path
 
 
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
@@ -139,7 +146,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         checked_name(given["name"])
     arguments = build_problem(spec)
     arguments |= {name: given[name] for name in ("loss", "acceptance", "confidence", "seed", "device") if name in given}
-    arguments |= _wanted(arguments, given, spec)
+    arguments |= metric_of_problem(arguments, given, spec)
     if "method" in given:
         names = listed_names(given["method"])
         arguments["method"] = names[0] if len(names) == 1 else names
@@ -154,7 +161,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     return printed_outcome(outcome, folder)
 
 
-def _wanted(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:
+def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:
     """The metric of a problem: what the command line names, else what the function gave."""
     from ..metrics import as_metric, metric_from_spec
 

@@ -42,10 +42,14 @@ def report(
 def _result(run: Path, page: Path) -> Printed:
     from ..apps.table.job import TableResult
     from ..apps.table.predict import finished_summary
-    from ..job import load
+    from ..job import Evolved, load
+    from ..job.evolved import is_finished
+    from .evolve import printed_evolved
     from .result_of_problem import printed_outcome
     from .result_of_table import printed_table
 
+    if is_finished(run):
+        return printed_evolved(Evolved.load(run), run, report=page)
     if (run / "outcome.json").exists():
         return printed_outcome(load(run), run, report=page)
     return printed_table(TableResult(folder=run, summary=finished_summary(run), again=False), report=page)

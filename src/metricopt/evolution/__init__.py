@@ -5,12 +5,12 @@ from __future__ import annotations
 from .candidate import Candidate
 from .canonical import canonical, simplified
 from .formula import Formula
-from .learners import BaseTask, Learners, initial, taught
+from .learners import BaseTask, Learners, flat, initial, taught, turned
 from .local_search import folded, tuned, weight_slopes
 from .loss_population import FormulaLosses, LossPopulation, Outputs, PlainLosses
 from .operators import OPERATORS, Operator, add_operator
 from .rivals import NeuralLosses, gp_lfl, neural_loss, random_formulas, taylor, taylor_glo
-from .search import Final, finals, generations
+from .search import SCALES, Final, final_pair, finals, generations
 from .settings import PRESETS, EvolutionSettings
 from .state import FATES, Generation, SearchState
 from .symbolic_loss import SymbolicLoss
@@ -20,6 +20,7 @@ __all__ = [
     "FATES",
     "OPERATORS",
     "PRESETS",
+    "SCALES",
     "BaseTask",
     "Candidate",
     "EvolutionSettings",
@@ -37,7 +38,9 @@ __all__ = [
     "SymbolicLoss",
     "add_operator",
     "canonical",
+    "final_pair",
     "finals",
+    "flat",
     "folded",
     "generations",
     "gp_lfl",
@@ -52,5 +55,6 @@ __all__ = [
     "to_latex",
     "to_text",
     "tuned",
+    "turned",
     "weight_slopes",
 ]

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import torch
+from torch import Tensor
+
 from .._errors import CheckpointError, ConfigError
+from .canonical import canonical
 from .formula import Formula
 from .learners import BaseTask, taught
 from .local_search import folded, tuned
@@ -36,6 +40,11 @@ class Candidate:
     def formula(self) -> Formula:
         """With its constants written into it."""
         return folded(self.tree, self.weights) if self.weights else self.tree
+
+    @property
+    def shown(self) -> str:
+        """The formula for a reader: constants of three digits, and none that are 1."""
+        return str(canonical(self.formula.rounded()))
 
     def to_plain(self) -> list[Any]:
         """For JSON."""
@@ -70,11 +79,17 @@ def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, see
             rate=settings.meta_rate,
             first_order=settings.first_order,
         )
+        weights = torch.tensor([float(f"{weight:.4g}") for weight in weights.tolist()])  # as they are written
     losses = FormulaLosses(formulas, task.outputs, weights)
     learners = taught(task, losses, steps=settings.train_steps, seed=seed)
     errors = [task.error(scores) for scores in learners.predict(task.val_x)]
-    each = [()] * len(formulas) if weights is None else [tuple(w.tolist()) for w in weights.split(losses.sizes)]
+    each = [()] * len(formulas) if weights is None else [_written(w) for w in weights.split(losses.sizes)]
     return [Candidate(*of) for of in zip(formulas, each, errors, strict=True)]
+
+
+def _written(weights: Tensor) -> tuple[float, ...]:
+    """In single precision they are the numbers that they are written as."""
+    return tuple(float(f"{weight:.4g}") for weight in weights.tolist())
 
 
 #: Tries formulas, in this process or elsewhere, and gives the candidates in order.

@@ -10,7 +10,7 @@ import torch
 from .formula import F, Formula, Y
 from .operators import OPERATORS
 
-_ZERO, _ONE = Formula.number(0), Formula.number(1)
+_ZERO, _ONE, _MINUS_ONE = Formula.number(0), Formula.number(1), Formula.number(-1)
 #: SymPy may think for minutes about what is larger.
 _MOST_FOR_SYMPY = 40
 
@@ -45,11 +45,23 @@ def _computed(formula: Formula) -> Formula | None:
 
 
 def _add(a: Formula, b: Formula) -> Formula | None:
-    return b if a == _ZERO else a if b == _ZERO else None
+    if _ZERO in (a, b):
+        return b if a == _ZERO else a
+    for one, other in ((a, b), (b, a)):
+        if (taken := _negated(one)) is not None:
+            return _ZERO if taken == other else Formula("sub", (other, taken))
+    return None
 
 
 def _sub(a: Formula, b: Formula) -> Formula | None:
     return _ZERO if a == b else a if b == _ZERO else None
+
+
+def _negated(node: Formula) -> Formula | None:
+    """What -1 is multiplied by in this node, or nothing."""
+    if node.name != "mul" or _MINUS_ONE not in node.children:
+        return None
+    return node.children[1] if node.children[0] == _MINUS_ONE else node.children[0]
 
 
 def _mul(a: Formula, b: Formula) -> Formula | None:

@@ -79,6 +79,14 @@ class BaseTask:
             return math.inf
 
 
+def training_mode(net: nn.Module) -> None:
+    """Training mode, but for dropout: what it draws would depend on who trains beside whom."""
+    net.train()
+    for module in net.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.eval()
+
+
 def turned(metric: Metric, value: float) -> float:
     """A raw value such that less is better; the same again turns it back."""
     return -value if metric.higher_is_better else value
@@ -140,10 +148,7 @@ class Learners:
     def predict(self, x: Tensor) -> Tensor:
         """`(n, N, C)` scores in evaluation mode."""
         self.net.eval()
-        try:
-            return torch.cat([self.scores(block) for block in x.split(_BLOCK)], dim=1)
-        finally:
-            self.net.train()
+        return torch.cat([self.scores(block) for block in x.split(_BLOCK)], dim=1)
 
     def state(self, member: int) -> dict[str, Tensor]:
         """The state of one member, for `load_state_dict`."""
@@ -172,7 +177,7 @@ def taught(
     batches = generator("batches", seed)
     values = list(learners.parameters.values())
     velocities = [torch.zeros_like(value) for value in values] if task.momentum else []
-    task.net.train()
+    training_mode(task.net)
     for step in range(steps):
         rows = torch.randint(len(task.x), (min(task.batch, len(task.x)),), generator=batches)
         losses_now = losses(learners.scores(task.x[rows]), task.y[rows])

@@ -12,7 +12,7 @@ from .._adam import Adam
 from .._errors import ConfigError
 from .._random import generator
 from .formula import Formula
-from .learners import BaseTask, Learners, flat
+from .learners import BaseTask, Learners, flat, training_mode
 from .loss_population import FormulaLosses, LossPopulation
 
 
@@ -91,7 +91,7 @@ def weight_slopes(
     """
     source = generator("local search", seed, step)
     learners = Learners(task.net, len(losses), source=source)
-    task.net.train()
+    training_mode(task.net)
     weighted, parameters = losses.with_weights(weights), learners.parameters
     for _ in range(unroll):
         rows = torch.randint(len(task.x), (min(task.batch, len(task.x)),), generator=source)

@@ -19,10 +19,13 @@ from .canonical import canonical
 from .filters import can_train, slope_key, slopes_of
 from .formula import Formula
 from .genetic import Breeder, elite
-from .learners import BaseTask, flat, taught, turned
+from .learners import BaseTask, Learners, flat, taught, turned
 from .loss_population import FormulaLosses, PlainLosses
 from .settings import EvolutionSettings
 from .state import FATES, Generation, SearchState, with_hall
+
+#: What the plain loss is multiplied by in the final trainings.
+SCALES = (0.3, 1.0, 3.0, 10.0)
 
 
 @final
@@ -32,11 +35,13 @@ class Final:
 
     Args:
         candidate: None for the plain loss.
+        scale: that the plain loss was multiplied by: as good as another learning rate.
         errors: on the validation rows, one for each seed, less is better.
     """
 
     candidate: Candidate | None
     errors: tuple[float, ...]
+    scale: float = 1.0
 
     @property
     def error(self) -> float:
@@ -83,26 +88,46 @@ def finals(
     plain: LossFunction,
     watch: Callable[[int], None] = lambda step: None,
 ) -> list[Final]:
-    """The best candidates and the plain loss trained for long with other seeds, best first, the plain loss last.
+    """The best candidates and the plain loss trained for long with other seeds: the winner first, the plain loss last.
 
-    The best of hundreds by one short training is partly luck; this is what the winner is chosen by.
+    The best of hundreds by one short training is partly luck. So the best of each of several sizes are trained again,
+    and the winner is the smallest that is within a standard error of the best. A formula can win by
+    its size alone, which is another learning rate; so the plain loss may be scaled as well, and the best scale counts.
     """
-    best = state.hall[: settings.finalists]
+    best = state.front[-settings.finalists :]
     if not best:
         raise ConfigError(
             f"none of the {sum(state.fates.values())} formulas could train the network ({_told(state)}); raise "
             "generations, population or train_steps, or look at the learning rate"
         )
     losses = FormulaLosses([one.formula for one in best], task.outputs)
-    errors: list[list[float]] = [[] for _ in range(len(best) + 1)]
+    scaled = PlainLosses([_scaled(plain, scale) for scale in SCALES], task.outputs)
+    errors: list[list[float]] = [[] for _ in range(len(best) + len(SCALES))]
     for number in range(settings.final_seeds):
         ours = derive_seed("final", seed, number)
-        for start, population in ((0, losses), (len(best), PlainLosses([plain], task.outputs))):
+        for start, population in ((0, losses), (len(best), scaled)):
             learners = taught(task, population, steps=settings.steps_in_the_end, seed=ours, watch=watch)
             for at, scores in enumerate(learners.predict(task.val_x)):
                 errors[start + at].append(task.error(scores))
-    found = [Final(candidate=one, errors=tuple(each)) for one, each in zip([*best, None], errors, strict=True)]
-    return [*sorted(found[:-1], key=lambda one: one.error), found[-1]]
+    found = [Final(candidate=one, errors=tuple(each)) for one, each in zip(best, errors, strict=False)]
+    plains = [
+        Final(candidate=None, errors=tuple(each), scale=scale)
+        for scale, each in zip(SCALES, errors[len(best) :], strict=True)
+    ]
+    ranked = sorted(found, key=lambda one: one.error)
+    winner = min((one for one in ranked if _as_good(one, ranked[0])), key=_size)
+    return [winner, *(one for one in ranked if one is not winner), min(plains, key=lambda one: one.error)]
+
+
+def final_pair(
+    task: BaseTask, settings: EvolutionSettings, best: Final, plain_final: Final, *, seed: int, plain: LossFunction
+) -> tuple[Learners, Learners]:
+    """The networks of the winner and of the plain loss that are compared on rows that nobody chose by."""
+    assert best.candidate is not None
+    ours, steps = derive_seed("final", seed, 0), settings.steps_in_the_end
+    evolved = FormulaLosses([best.candidate.formula], task.outputs)
+    usual = PlainLosses([_scaled(plain, plain_final.scale)], task.outputs)
+    return taught(task, evolved, steps=steps, seed=ours), taught(task, usual, steps=steps, seed=ours)
 
 
 # --- inside --------------------------------------------------------------------------------------------------------
@@ -112,6 +137,23 @@ def _plain_error(task: BaseTask, settings: EvolutionSettings, plain: LossFunctio
     learners = taught(task, PlainLosses([plain], task.outputs), steps=settings.train_steps, seed=seed)
     scores = flat(learners.predict(task.val_x)[0], task.outputs)
     return turned(task.metric, task.metric(scores, task.val_y))
+
+
+def _as_good(one: Final, best: Final) -> bool:
+    """Whether one is worse than the best by no more than a standard error of the difference over seeds."""
+    differences = [mine - its for mine, its in zip(one.errors, best.errors, strict=True)]
+    if not all(map(math.isfinite, differences)):
+        return one is best
+    error = statistics.stdev(differences) / math.sqrt(len(differences)) if len(differences) > 1 else 0.0
+    return statistics.fmean(differences) <= error
+
+
+def _size(one: Final) -> int:
+    return one.candidate.tree.size if one.candidate else 0
+
+
+def _scaled(loss: LossFunction, scale: float) -> LossFunction:
+    return lambda scores, targets: scale * loss(scores, targets)
 
 
 def _next(state: SearchState, task: BaseTask, settings: EvolutionSettings, seed: int, ask: Try) -> SearchState:
@@ -134,7 +176,7 @@ def _next(state: SearchState, task: BaseTask, settings: EvolutionSettings, seed:
         median=statistics.median(errors) if errors else math.inf,
         size=float(statistics.median(one.tree.size for one in (*kept, *candidates))),
         fates={fate: fates[fate] for fate in FATES},
-        formula=str(best.formula.rounded()) if best else "none yet",
+        formula=best.shown if best else "none yet",
     )
     return replace(
         state, population=(*kept, *candidates), history=(*state.history, entry), calls=state.calls + fates["trained"]

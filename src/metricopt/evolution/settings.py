@@ -61,7 +61,7 @@ class EvolutionSettings:
     rejection_steps: int = 1000
     side_by_side: int = 25
     finalists: int = 5
-    final_seeds: int = 3
+    final_seeds: int = 5
     final_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -107,7 +107,10 @@ class EvolutionSettings:
 PRESETS: Registry[EvolutionSettings] = Registry("preset of the search for losses")
 PRESETS.add("paper", EvolutionSettings())
 PRESETS.add(
-    "small", EvolutionSettings(generations=20, local_steps=50, meta_rate=1e-2, train_steps=300, rejection_steps=100)
+    "small",
+    EvolutionSettings(
+        generations=20, parsimony=1.4, local_steps=50, meta_rate=1e-2, train_steps=300, rejection_steps=100
+    ),
 )
 PRESETS.add(
     "smoke",

@@ -17,7 +17,7 @@ from ..losses.full_precision import full_precision
 from ..runtime import read_sealed, write_sealed
 from .formula import Formula, checked
 from .loss_population import OUTPUTS, Outputs, encoded, predictions
-from .text import from_plain, parse, to_latex, to_plain
+from .text import from_plain, parse, to_latex
 
 _KIND, _VERSION = "metricopt evolved loss", 1
 
@@ -96,7 +96,7 @@ class SymbolicLoss:
     def to_plain(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "formula": to_plain(self.formula),
+            "formula": str(self.formula),
             "outputs": self.outputs,
             "name": self.name,
             "metric": self.metric,
@@ -127,9 +127,14 @@ class SymbolicLoss:
         if not isinstance(name, str) or not isinstance(metric, str | None) or not isinstance(value.get("outputs"), str):
             raise CheckpointError(f"{where!r} lacks the name, the outputs or the metric of a loss; save it again")
         try:
-            return cls(from_plain(value.get("formula")), value["outputs"], name=name, metric=metric)
+            return cls(_read(value.get("formula")), value["outputs"], name=name, metric=metric)
         except ConfigError as error:
             raise CheckpointError(f"{where!r} holds no loss that can be used: {error}") from None
+
+
+def _read(formula: object) -> Formula:
+    """Text, or nested lists."""
+    return parse(formula) if isinstance(formula, str) else from_plain(formula)
 
 
 @full_precision

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
+from .evolved import Evolved
 from .learn import learn_value
+from .loss_search import evolve
 from .one_call import optimize
 from .outcome import Outcome, load
 from .stages import Candidate
@@ -13,10 +15,12 @@ __all__ = [
     "Candidate",
     "Checked",
     "Event",
+    "Evolved",
     "Observed",
     "Outcome",
     "StageBegan",
     "Watcher",
+    "evolve",
     "learn_value",
     "load",
     "optimize",

@@ -72,8 +72,8 @@ def build_report(
         runs=_runs(problem, teller.trace) if teller and teller.trace and teller.trace.trajectories else (),
         predictions=_predictions(metric, teller.trace) if teller and teller.trace else (),
         embedding=_embedding(metric, teller) if teller else (),
-        confusion=_confusion(scores, class_names) if scores else None,
-        histogram=_histogram(scores, class_names) if scores else None,
+        confusion=confusion_of(scores, class_names) if scores else None,
+        histogram=histogram_of(scores, class_names) if scores else None,
     )
 
 
@@ -182,7 +182,8 @@ def _kind(scores: Scores) -> str | None:
         return None
 
 
-def _confusion(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
+def confusion_of(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
+    """How often each class was given each label; None where outputs are no classes, or too many."""
     kind = _kind(scores)
     if kind not in ("binary", "multiclass"):
         return None
@@ -198,7 +199,8 @@ def _confusion(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
     return Confusion(labels=_labels(classes, names), before=tables[0], after=tables[1])
 
 
-def _histogram(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
+def histogram_of(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
+    """How the scores of two classes lie; None for other outputs."""
     if _kind(scores) != "binary":
         return None
     before, truth = flatten_binary(scores.before, scores.targets)

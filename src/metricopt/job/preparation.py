@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from .._errors import ConfigError, DataError
 from .._types import LossFunction, Sampler
+from ..evolution import SymbolicLoss
 from ..losses import get_loss
 from ..metrics import Metric
 from ..profiles import Profile
@@ -173,8 +174,9 @@ def ready(model: nn.Module, examples: Examples, device: torch.device) -> Example
 
 
 def resolved_loss(loss: str | LossFunction | TrainingLoss) -> LossFunction | TrainingLoss:
+    """A loss by its name, by the file of an evolved one (`*.json`), or as it is."""
     if isinstance(loss, str):
-        return get_loss(loss)
+        return SymbolicLoss.load(loss) if loss.endswith(".json") else get_loss(loss)
     if not callable(loss):
         raise ConfigError(f"loss must be a name or a function (scores, targets) -> scalar, got {loss!r}")
     return loss

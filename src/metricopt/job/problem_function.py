@@ -31,8 +31,12 @@ def names_a_function(data: str) -> bool:
     return where.endswith(".py") or all(part.isidentifier() for part in where.split("."))
 
 
-def build_problem(spec: str) -> dict[str, Any]:
+def build_problem(spec: str, *, of: Callable[..., Any] | None = None) -> dict[str, Any]:
     """Call the function and check what it returns: arguments of `metricopt.optimize` by name.
+
+    Args:
+        spec: the function.
+        of: another job whose arguments may be among them too.
 
     Raises:
         ConfigError: no such function, it fails, or it returns something else; one line says what.
@@ -59,7 +63,7 @@ def build_problem(spec: str) -> dict[str, Any]:
             f"{spec} failed: {type(error).__name__}: {told} ({Path(last.filename).name}:{last.lineno}); "
             "metricopt --debug shows the traceback"
         ) from error
-    return _checked(problem, spec)
+    return _checked(problem, spec, of)
 
 
 def _needed_arguments(build: Callable[..., Any]) -> list[str]:
@@ -72,10 +76,12 @@ def _needed_arguments(build: Callable[..., Any]) -> list[str]:
     return [each.name for each in parameters if each.default is each.empty and each.kind not in several]
 
 
-def _checked(problem: Any, spec: str) -> dict[str, Any]:
+def _checked(problem: Any, spec: str, of: Callable[..., Any] | None) -> dict[str, Any]:
     from ..job import optimize
 
-    known = [name for name in inspect.signature(optimize).parameters if name not in _OURS]
+    jobs = (optimize,) if of is None else (optimize, of)
+    names = dict.fromkeys(name for job in jobs for name in inspect.signature(job).parameters)
+    known = [name for name in names if name not in _OURS]
     if not isinstance(problem, Mapping):
         raise ConfigError(
             f"{spec} must return a mapping such as dict(model=..., train=..., val=..., loss=...), not "

@@ -26,6 +26,16 @@ AIMS: dict[str, tuple[str, ...]] = {
     "ndcg": ("normalized_dcg",),
     "spearman": ("spearmanr", "spearman_corr_coef"),
     "partial_auroc": ("pauc", "partial_auc"),
+    "mean_squared_error": (
+        "mse",
+        "neg_mean_squared_error",
+        "rmse",
+        "root_mean_squared_error",
+        "neg_root_mean_squared_error",
+    ),
+    "mean_absolute_error": ("mae", "neg_mean_absolute_error", "median_absolute_error"),
+    "mean_pinball_loss": ("pinball",),
+    "r2": ("explained_variance",),
     "map_at_r": ("mean_average_precision_at_r",),
 }
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast, final
 
 from .._registry import Registry
-from . import classification, confusion, pairwise, parametric, ranking, retrieval
+from . import classification, confusion, pairwise, parametric, ranking, regression, retrieval
 from .card import LossEntry
 
 
@@ -23,7 +23,7 @@ class Catalogue(Mapping[str, LossEntry]):
     def __init__(self) -> None:
         self._modules: Registry[str] = Registry("loss")
         self._own: dict[str, LossEntry] = {}
-        for group in (classification, confusion, pairwise, ranking, retrieval, parametric):
+        for group in (classification, confusion, pairwise, ranking, retrieval, regression, parametric):
             files = getattr(group, "FILES", {})
             for name in group.LOSSES:
                 self._modules.add(name, f"{group.__name__}.{files.get(name, name)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .loss_search_data import CurveShown, GenerationShown, LossSearch, LossShown
 from .page import render, write
 from .report_data import (
     MAX_CLASSES,
@@ -20,7 +21,11 @@ __all__ = [
     "MAX_CLASSES",
     "MAX_SERIES",
     "Confusion",
+    "CurveShown",
+    "GenerationShown",
     "Histogram",
+    "LossSearch",
+    "LossShown",
     "OnTestRows",
     "Point",
     "Prediction",

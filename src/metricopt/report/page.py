@@ -15,7 +15,7 @@ from .. import __version__
 from ..runtime import write_atomically
 from .answer import answer, sentence
 from .figure import Absent, Figure
-from .figures import FIGURES
+from .figures import figures_of
 from .report_data import ReportData
 from .svg import elided, printable
 from .wording import Wording
@@ -39,7 +39,7 @@ def render(report_data: ReportData) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     words, css, script = Wording(report_data), _asset("page.css"), _asset("page.js")
-    drawn = [draw(report_data) for draw in FIGURES]
+    drawn = [draw(report_data) for draw in figures_of(report_data)]
     page = environment.from_string(_asset("page.html.jinja")).render(
         report_data=report_data,
         title=elided(report_data.title, 160) or "metricopt report",

@@ -9,6 +9,7 @@ from typing import Any
 
 from .._errors import ConfigError
 from . import strict_json
+from .loss_search_data import LossSearch
 from .plain_values import MAX_SIZE, MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
 
 #: The most of each thing that a report holds: enough for every run that ends, too few for a page that hangs.
@@ -230,6 +231,7 @@ class ReportData:
         facts: further lines for a small table: model, rows, adapters, seed, machine, version.
         stages, runs, predictions, embedding, confusion, histogram: what the pictures show; all may be empty.
         test: the same on rows that nothing was chosen by, None where there are none.
+        loss_search: of a search for losses; then before is the plain loss, after the one that was found.
 
     Raises:
         ConfigError: where a field has a value that cannot be shown; the message names the field.
@@ -263,6 +265,7 @@ class ReportData:
     confusion: Confusion | None = None
     histogram: Histogram | None = None
     test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older reports
+    loss_search: LossSearch | None = field(default=None, metadata=strict_json.MAY_LACK)
 
     def __post_init__(self) -> None:
         put = _Setter(self)
@@ -288,7 +291,12 @@ class ReportData:
             raise ConfigError(f"the names of stages must differ, got {', '.join(name[:80] for name in names)}")
         if sum(stage.chosen for stage in self.stages) > 1:
             raise ConfigError("at most one of the stages can be the chosen one")
-        for name, kind in (("confusion", Confusion), ("histogram", Histogram), ("test", OnTestRows)):
+        for name, kind in (
+            ("confusion", Confusion),
+            ("histogram", Histogram),
+            ("test", OnTestRows),
+            ("loss_search", LossSearch),
+        ):
             if not isinstance(getattr(self, name), kind | None):
                 raise ConfigError(f"{name} must be a {kind.__name__} or None, got {type(getattr(self, name)).__name__}")
 

@@ -21,7 +21,7 @@ from ...workload import Examples
 from .file import TableFile, find_column, read_table
 from .metric import table_metric
 from .metric_name import called
-from .model import TableModel, squared_error
+from .model import TableModel
 from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
@@ -99,16 +99,16 @@ def optimize_table(
     file = read_table(request.path, separator=request.separator, encoding=request.encoding, quiet=quiet)
     identity = request.identity(file.digest)
     usual = base or default_folder(str(request.path), request.name or request.metric)
-    folder = run or _free_folder(usual, identity)
+    folder = run or free_folder(usual, identity)
     if is_finished(folder) and read_identity(folder) == identity:
         return TableResult(folder=folder, summary=TableSummary.load(folder), again=True)
-    frame, target, notes = _settled(request, file)
+    frame, target, notes = settled(request, file)
     parts = part_rows(target, request)
     wanted = table_metric(request, target, parts)
     notes = (*notes, target.told(), parts.told(), *wanted.notes)
     for note in notes:
         say(note)
-    if wanted.first_call is not None and _is_free(folder):  # a metric that fails leaves no folder
+    if wanted.first_call is not None and is_free(folder):  # a metric that fails leaves no folder
         wanted.first_call.make()
     with RunFolder(folder, identity) as held:
         begun(folder)
@@ -131,12 +131,12 @@ def optimize_table(
     return TableResult(folder=folder, summary=summary, again=False)
 
 
-def _free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
+def free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
     """`base`, or the first one with a number behind its name that is free or holds this very run."""
     number = 1
     while True:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        if _is_free(folder):
+        if is_free(folder):
             return folder
         try:
             if read_identity(folder) == identity:
@@ -146,11 +146,11 @@ def _free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
         number += 1
 
 
-def _is_free(folder: Path) -> bool:
+def is_free(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
-def _settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[str, ...]]:
+def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[str, ...]]:
     """The columns to predict from, the target, and what there is to say about them."""
     names, notes = list(file.frame.columns), list(file.notes)
     find_column(request.target, names, "the target", request.path)
@@ -174,7 +174,7 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
         train=job.rows("train"),
         val=job.rows("search"),
         acceptance=job.rows("acceptance"),
-        loss=request.loss or (squared_error if job.target.labels is None else "cross_entropy"),
+        loss=request.loss or ("mse" if job.target.labels is None else "cross_entropy"),
         method=request.method[0] if len(request.method) == 1 else request.method,
         budget=request.budget,
         confidence=request.confidence,

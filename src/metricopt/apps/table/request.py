@@ -15,9 +15,8 @@ from torch import nn
 from ..._checks import at_least, fraction, one_of
 from ..._errors import ConfigError
 from ..._types import Reads
-from ...job.preparation import resolved_device
+from ...job.preparation import resolved_device, resolved_loss
 from ...job.request import divided
-from ...losses import LOSSES
 from ...methods import METHODS
 from ...metrics import Budget
 from ...metrics.metric import checked_bounds
@@ -101,7 +100,7 @@ class TableRequest:
         # What does not pay for the acceptance test is told before a network is trained.
         divided(self.budget, SOME, learned=False)
         if self.loss is not None:
-            LOSSES[self.loss]
+            resolved_loss(self.loss)
         at_least("seed", self.seed, 0)
         fraction("test", self.test)
         fraction("acceptance", self.acceptance)

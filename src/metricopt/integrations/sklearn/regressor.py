@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..._errors import ConfigError
-from ...apps.table.model import TargetScale, squared_error
+from ...apps.table.model import TargetScale
+from ...losses.regression.differences import mse
 from .checked_input import checked_table, checked_targets, counting_rows
 from .division import divide
 from .fit_settings import FitSettings
@@ -125,7 +126,7 @@ class MetricOptRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.metric_ = regressor_metric(
             self.metric, scale, task.targets, higher_is_better=self.higher_is_better, bounds=self.bounds
         )
-        fitted = fit_network(task, division, self.metric_, loss=squared_error)
+        fitted = fit_network(task, division, self.metric_, loss=mse)
         self.model_, self.epochs_, self.outcome_ = fitted.model, fitted.epochs, fitted.outcome
         self.reason_ = division.reason if fitted.outcome is None else fitted.outcome.reason
         return self

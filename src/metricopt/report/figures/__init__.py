@@ -10,6 +10,7 @@ from .anytime import anytime
 from .classes import classes
 from .confusion import confusion
 from .embedding import embedding
+from .loss_search import LOSS_SEARCH_FIGURES
 from .predictions import predictions
 from .scores import scores
 from .trajectories import trajectories
@@ -25,4 +26,13 @@ FIGURES: tuple[Callable[[ReportData], Figure | Absent], ...] = (
     embedding,
 )
 
-__all__ = ["FIGURES"]
+#: What a search for losses shows of the two networks that are compared.
+_OF_NETWORKS: tuple[Callable[[ReportData], Figure | Absent], ...] = (classes, confusion, scores)
+
+
+def figures_of(report_data: ReportData) -> tuple[Callable[[ReportData], Figure | Absent], ...]:
+    """The pictures of this kind of run."""
+    return FIGURES if report_data.loss_search is None else (*LOSS_SEARCH_FIGURES, *_OF_NETWORKS)
+
+
+__all__ = ["FIGURES", "figures_of"]

@@ -10,7 +10,7 @@ from .net import TableNet
 from .raw_column import is_frame
 from .table_model import TableModel
 from .target_scale import TargetScale
-from .train import Epoch, TableRows, TableTraining, squared_error, train_table_net
+from .train import Epoch, TableRows, TableTraining, train_table_net
 from .weights import class_weights
 
 __all__ = [
@@ -28,6 +28,5 @@ __all__ = [
     "holdout",
     "is_frame",
     "metric_of_numbers",
-    "squared_error",
     "train_table_net",
 ]

@@ -160,11 +160,6 @@ def row_losses(outputs: Tensor, targets: Tensor, aim: Aim) -> Tensor:
     return F.mse_loss(single, targets.to(single.dtype), reduction="none")
 
 
-def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared difference of outputs `(N, 1)` and targets `(N,)`: what a network of numbers is trained on."""
-    return (outputs.reshape(-1) - targets.to(outputs.dtype)).square().mean()
-
-
 def _epochs(
     network: nn.Module,
     rows: TableRows,
