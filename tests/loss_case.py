@@ -25,11 +25,11 @@ def make(name: str, *, training: bool = True) -> Loss:
 def shape_of(name: str, kind: str, rows: int = ROWS) -> tuple[int, ...]:
     if LOSSES[name].card.reads == "embeddings":
         return (rows, FEATURES)
-    return (rows,) if kind in ("binary", "ranking") else (rows, CLASSES)
+    return (rows,) if kind in ("binary", "ranking", "values") else (rows, CLASSES)
 
 
 def example(name: str, kind: str, seed: int, dtype: torch.dtype = torch.float64) -> Batch:
-    """Random scores or embeddings with random targets; a list of 9 for "ranking", 3 labels of 3 for "retrieval"."""
+    """Random scores or embeddings with random targets; a list of 9 for "ranking", 3 labels of 3 for "retrieval", 0 and 10 for "values"."""
     random = generator(seed, "loss contract", kind)
     shape = shape_of(name, kind)
     scores = 2 * torch.randn(shape, generator=random, dtype=dtype)
@@ -41,11 +41,13 @@ def example(name: str, kind: str, seed: int, dtype: torch.dtype = torch.float64)
         return scores, targets[torch.randperm(ROWS, generator=random)]
     targets = torch.randint(2, shape if kind == "multilabel" else (ROWS,), generator=random)
     targets[0], targets[1] = 0, 1
-    return scores, targets
+    return scores, targets * 10 if kind == "values" else targets
 
 
 def right_scores(kind: str, targets: Tensor, like: Tensor) -> Tensor:
     """Scores that are as right as scores can be."""
+    if kind == "values":
+        return targets.to(like)
     truth = torch.nn.functional.one_hot(targets, CLASSES) if kind == "multiclass" else targets
     top = 2 if kind == "ranking" else 1
     return (truth * 20.0 / top - 10.0).to(like)

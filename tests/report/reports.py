@@ -5,8 +5,22 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
-from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, ReportData, Run, Stage
+from metricopt.report import (
+    Confusion,
+    CurveShown,
+    GenerationShown,
+    Histogram,
+    LossSearch,
+    LossShown,
+    OnTestRows,
+    Point,
+    Prediction,
+    ReportData,
+    Run,
+    Stage,
+)
 
 FACTS = {
     "model": "mlp 123-64-1, 7,937 weights",
@@ -206,6 +220,42 @@ def hostile() -> ReportData:
     )
 
 
+def loss_search() -> ReportData:
+    """A loss that was found, with formulas far longer than any column, and a hostile name among them."""
+    draw = random.Random(3)
+    long = "0.676 * aq(0.673, f(x)) - " + " - ".join(f"max(log({at}.5 * y), abs(f(x) - y))" for at in range(20))
+    places = tuple(at / 10 for at in range(-60, 61))
+    curve = tuple(math.log1p(math.exp(-place)) for place in places)
+    best, generations = 0.6, []
+    for number in range(21):
+        best = max(best, 0.6 + 0.004 * number + draw.uniform(-0.01, 0.01))
+        fates = tuple(draw.randint(0, 12) for _ in range(6))
+        generations.append(
+            GenerationShown(None if number == 0 else best, None if number == 0 else best - draw.uniform(0, 0.2), fates)
+        )
+    search = LossSearch(
+        formula=long,
+        latex=r"\frac{y}{\sqrt{1 + f(x)^2}} " * 30,
+        short="aq(1, f(x)) - max(abs(y - f(x)), f(x))",
+        plain="cross_entropy",
+        baseline=0.62,
+        fates=("archive", "constant", "same slopes", "rejected", "failed", "trained"),
+        generations=tuple(generations),
+        front=tuple(LossShown(f"square(y - f(x)) * {size}", size, 0.55 + 0.01 * size) for size in range(3, 14, 2)),
+        finals=(LossShown(long, 61, 0.681), LossShown(HOSTILE, 4, 0.64), LossShown("3 * cross_entropy", 0, 0.63)),
+        axis="score of a class (its log-odds)",
+        places=places,
+        curves=(
+            CurveShown(f"evolved: {long}", curve, curve[::-1]),
+            CurveShown("cross_entropy", curve, curve[::-1]),
+            CurveShown(HOSTILE, tuple(place**2 for place in places), tuple(place**2 for place in places)),
+        ),
+    )
+    return replace(
+        binary(), title="A loss for f1", stages=(), runs=(), predictions=(), embedding=(), loss_search=search
+    )
+
+
 STORIES: dict[str, Callable[[], ReportData]] = {
     "binary": binary,
     "seven_classes": seven_classes,
@@ -213,6 +263,7 @@ STORIES: dict[str, Callable[[], ReportData]] = {
     "minimal": minimal,
     "unverified": unverified,
     "hostile": hostile,
+    "loss_search": loss_search,
 }
 
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metricopt._errors import ConfigError
 from metricopt.report import Confusion, Histogram, OnTestRows, Point, Prediction, ReportData, Run, Stage, render, write
-from report.reports import HOSTILE, STORIES, binary, hostile, minimal, rejected, seven_classes, unverified
+from report.reports import HOSTILE, STORIES, binary, hostile, loss_search, minimal, rejected, seven_classes, unverified
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
@@ -309,3 +310,22 @@ def test_any_story_that_can_be_made_can_be_shown(report_data: ReportData) -> Non
         for part in ElementTree.fromstring(picture).iter():
             for name in ("d", "x", "y", "cx", "cy", "width", "height"):
                 assert not re.search("nan|inf|e[+-]", part.get(name, "")), (part.tag, name, part.get(name))
+
+
+def test_a_search_for_losses_begins_with_its_formula_and_speaks_of_losses() -> None:
+    data = loss_search()
+    told = _text(render(data))
+    assert "aq(1, f(x)) - max(abs(y - f(x)), f(x))" in told and "cross_entropy 0.651" in told
+    assert told.index("as it is") < told.index("Finalists") < told.index("Generations") < told.index("What size buys")
+    assert "Methods compared" not in told and "value function" not in told
+    refused = replace(data, accepted=False, low=-0.01, high=0.02)
+    assert "No gain in f1 could be shown: cross_entropy stays" in _text(render(refused))
+
+
+def test_a_search_for_losses_refuses_what_does_not_fit_together() -> None:
+    search = loss_search().loss_search
+    assert search is not None
+    with pytest.raises(ConfigError, match="a count for each of 5 fates"):
+        replace(search, fates=search.fates[:5])
+    with pytest.raises(ConfigError, match="a value for each of 3 places"):
+        replace(search, places=(1.0, 2.0, 3.0))

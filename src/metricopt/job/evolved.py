@@ -13,12 +13,16 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from .. import __version__
 from .._errors import CheckpointError, ConfigError
+from .._types import LossFunction
 from ..evolution import (
     FATES,
+    BaseTask,
     Final,
     Formula,
     FormulaLosses,
+    Learners,
     Outputs,
     SearchState,
     SymbolicLoss,
@@ -31,6 +35,7 @@ from ..metrics import Metric
 from ..report import CurveShown, GenerationShown, LossSearch, LossShown, ReportData
 from ..runtime import (
     check_template,
+    describe_environment,
     digest_of_file,
     read_sealed,
     read_tensors,
@@ -39,6 +44,8 @@ from ..runtime import (
     write_sealed,
     write_tensors,
 )
+from .acceptance import Verdict
+from .build_report import Scores, confusion_of, histogram_of
 
 LOSS, WEIGHTS, FIGURES, DATA, REPORT = (
     "loss.json",
@@ -215,7 +222,82 @@ def _with_weights(path: Path, model: nn.Module) -> nn.Module:
     return found.eval()
 
 
-# --- the data of the report ----------------------------------------------------------------------------------------
+# --- made at the end of a search ----------------------------------------------------------------------------------------
+
+
+def evolved_of(
+    model: nn.Module,
+    pair: tuple[Learners, Learners],
+    task: BaseTask,
+    found: Sequence[Final],
+    state: SearchState,
+    verdict: Verdict,
+    *,
+    plain_name: str,
+    plain: LossFunction,
+    scores: Scores | None,
+    verified: bool,
+    calls: int,
+    seconds: float,
+    confidence: float,
+    seed: int,
+    names: Sequence[str] | None,
+    called: str,
+) -> Evolved:
+    """The result of a search that is over: the winner, the network that is handed out, and the data of the report."""
+    best, metric = found[0].candidate, task.metric
+    assert best is not None
+    network = copy.deepcopy(task.net)
+    network.load_state_dict(pair[0 if verdict.accepted else 1].state(0))
+    machine = describe_environment()
+    facts = {
+        "network": type(model).__name__,
+        "parameters": f"{sum(one.numel() for one in model.parameters()):,}",
+        "rows": f"{len(task.x):,} to train on, {len(task.val_x):,} to choose by",
+        "SGD": f"batches of {task.batch}, learning rate {task.rate:g}, momentum {task.momentum:g}",
+        "plain loss": plain_name,
+        "seed": str(seed),
+        "machine": f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}",
+        "metricopt": __version__,
+    }
+    data = ReportData(
+        title=f"A loss for {called}",
+        metric=called,
+        higher_is_better=metric.higher_is_better,
+        bounds=metric.bounds,
+        before=verdict.before,
+        after=verdict.after,
+        low=verdict.low if verified else None,
+        high=verdict.high if verified else None,
+        confidence=confidence,
+        accepted=verdict.accepted,
+        reason=verdict.reason,
+        verified=verified,
+        calls=calls,
+        seconds=seconds,
+        facts=facts,
+        confusion=confusion_of(scores, names) if scores else None,
+        histogram=histogram_of(scores, names) if scores else None,
+        loss_search=loss_search_of(state, found, metric, outputs=task.outputs, plain_name=plain_name, plain=plain),
+    )
+    return Evolved(
+        best=Best(
+            loss=SymbolicLoss(best.formula, task.outputs, metric=metric.name), value=turned(metric, found[0].error)
+        ),
+        architecture=network.eval(),
+        accepted=verdict.accepted,
+        reason=verdict.reason,
+        before=verdict.before,
+        after=verdict.after,
+        interval=(verdict.low, verdict.high) if verified else None,
+        expected_gain=verdict.expected,
+        confidence=confidence,
+        calls=calls,
+        seconds=seconds,
+        metric=called,
+        higher_is_better=metric.higher_is_better,
+        report_data=data,
+    )
 
 
 def loss_search_of(

@@ -15,21 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import __version__
 from .._checks import at_least, positive
 from .._digest import digest
 from .._errors import CheckpointError, ConfigError
 from .._types import LossFunction, Reads
 from ..evolution import (
     PRESETS,
+    SCALES,
     BaseTask,
     EvolutionSettings,
-    Final,
     Learners,
     Outputs,
     PlainLosses,
     SearchState,
-    SymbolicLoss,
     final_pair,
     finals,
     flat,
@@ -40,12 +38,10 @@ from ..evolution import (
 from ..evolution.loss_population import OUTPUTS
 from ..losses import for_metric
 from ..metrics import Metric, as_metric
-from ..report import ReportData
 from ..runtime import (
     Executor,
     RunFolder,
     SerialExecutor,
-    describe_environment,
     make_executor,
     progress,
     read_sealed,
@@ -56,9 +52,9 @@ from ..workload.kinds import check_labels, labels_of, output_kind
 from ..workload.nests import sliced
 from .acceptance import MOST_RESAMPLES, Verdict, checked_confidence, paired_test, trusted
 from .arguments import first_outputs, validate_arguments
-from .build_report import Scores, confusion_of, histogram_of
+from .build_report import Scores
 from .code_digest import digest_of_code
-from .evolved import Best, Evolved, is_finished, loss_search_of
+from .evolved import Evolved, evolved_of, is_finished
 from .examples import gather
 from .preparation import own_modes, parts, ready, resolved_loss
 
@@ -191,8 +187,8 @@ def evolve(
             found = finals(task, how, state, seed=seed, plain=plain, watch=lambda step: advance())
         pair = final_pair(task, how, found[0], found[-1], seed=seed, plain=plain)
         verdict, scores = _judged(pair, task, holdout, confidence, seed)
-        calls = state.calls + tried + sum(len(one.errors) for one in found) + verdict.calls
-        result = _result(
+        calls = state.calls + tried + (len(found) - 1 + len(SCALES)) * how.final_seeds + verdict.calls
+        result = evolved_of(
             model,
             pair,
             task,
@@ -380,77 +376,3 @@ def _judged(
         groups=holdout.groups,
     )
     return verdict, Scores(before=before, after=after, targets=holdout.targets)
-
-
-def _result(
-    model: nn.Module,
-    pair: tuple[Learners, Learners],
-    task: BaseTask,
-    found: Sequence[Final],
-    state: SearchState,
-    verdict: Verdict,
-    *,
-    plain_name: str,
-    plain: LossFunction,
-    scores: Scores | None,
-    verified: bool,
-    calls: int,
-    seconds: float,
-    confidence: float,
-    seed: int,
-    names: Sequence[str] | None,
-    called: str,
-) -> Evolved:
-    best, metric = found[0].candidate, task.metric
-    assert best is not None
-    network = copy.deepcopy(task.net)
-    network.load_state_dict(pair[0 if verdict.accepted else 1].state(0))
-    machine = describe_environment()
-    facts = {
-        "network": type(model).__name__,
-        "parameters": f"{sum(one.numel() for one in model.parameters()):,}",
-        "rows": f"{len(task.x):,} to train on, {len(task.val_x):,} to choose by",
-        "SGD": f"batches of {task.batch}, learning rate {task.rate:g}, momentum {task.momentum:g}",
-        "plain loss": plain_name,
-        "seed": str(seed),
-        "machine": f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}",
-        "metricopt": __version__,
-    }
-    data = ReportData(
-        title=f"A loss for {called}",
-        metric=called,
-        higher_is_better=metric.higher_is_better,
-        bounds=metric.bounds,
-        before=verdict.before,
-        after=verdict.after,
-        low=verdict.low if verified else None,
-        high=verdict.high if verified else None,
-        confidence=confidence,
-        accepted=verdict.accepted,
-        reason=verdict.reason,
-        verified=verified,
-        calls=calls,
-        seconds=seconds,
-        facts=facts,
-        confusion=confusion_of(scores, names) if scores else None,
-        histogram=histogram_of(scores, names) if scores else None,
-        loss_search=loss_search_of(state, found, metric, outputs=task.outputs, plain_name=plain_name, plain=plain),
-    )
-    return Evolved(
-        best=Best(
-            loss=SymbolicLoss(best.formula, task.outputs, metric=metric.name), value=turned(metric, found[0].error)
-        ),
-        architecture=network.eval(),
-        accepted=verdict.accepted,
-        reason=verdict.reason,
-        before=verdict.before,
-        after=verdict.after,
-        interval=(verdict.low, verdict.high) if verified else None,
-        expected_gain=verdict.expected,
-        confidence=confidence,
-        calls=calls,
-        seconds=seconds,
-        metric=called,
-        higher_is_better=metric.higher_is_better,
-        report_data=data,
-    )

@@ -27,6 +27,7 @@ class Answer:
     headline: str
     reason: str
     before: str
+    before_label: str
     after: str
     after_label: str
     unchanged: bool
@@ -46,12 +47,17 @@ def answer(report_data: ReportData) -> Answer:
     state = "kept" if not report_data.accepted else "accepted" if report_data.verified else "unverified"
     return Answer(
         state=state,
-        badge={"accepted": "Accepted", "kept": "Original model kept", "unverified": "Accepted, not verified"}[state],
-        headline=f"No better {words.metric} was found: the original model comes back"
+        badge={
+            "accepted": "Accepted",
+            "kept": "Original model kept" if report_data.loss_search is None else "Plain loss kept",
+            "unverified": "Accepted, not verified",
+        }[state],
+        headline=f"No better {words.metric} was found: {words.kept}"
         if words.unchanged
         else _headline(report_data, words),
         reason=report_data.reason,
         before=words.value(report_data.before),
+        before_label=words.before,
         after=words.value(report_data.after),
         after_label=words.after,
         unchanged=words.unchanged,
@@ -70,7 +76,7 @@ def answer(report_data: ReportData) -> Answer:
 
 def _headline(report_data: ReportData, words: Wording) -> str:
     if not report_data.accepted:
-        return f"No gain in {words.metric} could be shown: the original model comes back"
+        return f"No gain in {words.metric} could be shown: {words.kept}"
     change = (
         "rises"
         if report_data.after > report_data.before

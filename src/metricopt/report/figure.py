@@ -40,11 +40,12 @@ class Toggles:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A small table below a picture; `marked` is the row that stands out."""
+    """A small table below a picture; `marked` is the row that stands out; `prose` has long texts, which wrap."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     marked: int | None = None
+    prose: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

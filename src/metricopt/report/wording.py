@@ -36,6 +36,10 @@ class Wording:
         self.unchanged = (
             not report_data.accepted and report_data.gain == 0 and not report_data.low and not report_data.high
         )
+        search = report_data.loss_search
+        #: What is there where nothing was accepted.
+        self.kept = "the original model comes back" if search is None else f"{elided(search.plain, 32)} stays"
+        self.before = "before" if search is None else elided(search.plain, 32)
         self.after = "after" if report_data.accepted or self.unchanged else "proposed (refused)"
         self.part = "acceptance part" if report_data.verified else "search part"
 

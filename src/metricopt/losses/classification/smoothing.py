@@ -12,6 +12,7 @@ from ..._checks import below_one
 from ..._scores import flatten_binary, score_kind
 from ..card import Card, LossEntry
 from ..full_precision import full_precision
+from ..shapes import from_largest
 
 LABEL_SMOOTHING = Card(
     name="label_smoothing",
@@ -80,7 +81,7 @@ def sparse_label_smoothing(scores: Tensor, targets: Tensor, *, share: float = 0.
     below_one("share", share)
     if score_kind(scores, targets) != "multiclass":
         return label_smoothing(scores, targets, share=share)
-    classes = scores.shape[1]
+    classes, scores = scores.shape[1], from_largest(scores)
     own = F.one_hot(targets.long(), classes) > 0
     everything = torch.logsumexp(scores, dim=-1)
     others = torch.logsumexp(scores.masked_fill(own, -torch.inf), dim=-1)

@@ -26,7 +26,7 @@ def formula(report_data: ReportData) -> Figure | Absent:
     )
     return Figure(
         key="formula",
-        title=elided(found.formula, 90),
+        title=elided(found.short, 90),
         caption=(
             "The loss of one score and its target, summed over classes and averaged over examples. For classes y is 1 "
             "for what is right and 0 else, f(x) the predicted probability; of values both are the numbers themselves. "
@@ -35,7 +35,7 @@ def formula(report_data: ReportData) -> Figure | Absent:
         measured="Its constants were tuned by gradients through training.",
         wide=None,
         narrow=None,
-        table=Table(head=("Notation", "Formula"), rows=rows),
+        table=Table(head=("Notation", "Formula"), rows=rows, prose=True),
     )
 
 
@@ -95,7 +95,7 @@ def front(report_data: ReportData) -> Figure | Absent:
         wide=_draw_front(report_data, HALF) if len(found.front) > 1 else None,
         narrow=_draw_front(report_data, NARROW) if len(found.front) > 1 else None,
         half=True,
-        table=Table(head=("Size", words.metric, "Formula"), rows=rows),
+        table=Table(head=("Size", words.metric, "Formula"), rows=rows, prose=True),
     )
 
 
@@ -103,7 +103,7 @@ def finalists(report_data: ReportData) -> Figure | Absent:
     """The best and the plain loss, trained for long with other seeds."""
     found, words = _found(report_data), Wording(report_data)
     rows = tuple(
-        (elided(one.formula, 90), str(one.size) if one.size else "", words.value(one.value)) for one in found.finals
+        (words.value(one.value), str(one.size) if one.size else "", elided(one.formula, 120)) for one in found.finals
     )
     return Figure(
         key="finalists",
@@ -115,7 +115,7 @@ def finalists(report_data: ReportData) -> Figure | Absent:
         measured="Measured on the search part: the mean over seeds.",
         wide=None,
         narrow=None,
-        table=Table(head=("Loss", "Size", words.metric), rows=rows, marked=0),
+        table=Table(head=(words.metric, "Size", "Loss"), rows=rows, marked=0, prose=True),
     )
 
 
