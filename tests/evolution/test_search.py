@@ -16,6 +16,7 @@ from metricopt.evolution import (
     BaseTask,
     Candidate,
     EvolutionSettings,
+    FormulaLosses,
     SearchState,
     finals,
     generations,
@@ -30,7 +31,9 @@ from metricopt.losses import cross_entropy
 from metricopt.metrics import Metric, get_metric
 from metricopt.runtime import ProcessExecutor
 
-FEW = replace(PRESETS["smoke"], population=10, generations=4, local_steps=4, train_steps=30)
+FEW = replace(
+    PRESETS["smoke"], population=10, generations=4, local_steps=4, train_steps=30, known_losses=False, same_scale=False
+)
 
 
 def run(task, settings=FEW, seed=0, plain=cross_entropy, **more):
@@ -114,10 +117,35 @@ def test_the_winner_is_chosen_by_longer_trainings_with_other_seeds():
     task = class_task()
     state = run(task)[-1]
     found = finals(task, FEW, state, seed=0, plain=cross_entropy)
-    assert found[-1].candidate is None and len(found) == 1 + min(FEW.finalists, len(state.hall))
-    assert [one.error for one in found[:-1]] == sorted(one.error for one in found[:-1])
+    assert found[-1].candidate is None and len(found) == 1 + min(FEW.finalists, len(state.front))
+    others = found[1:-1]
+    assert [one.error for one in others] == sorted(one.error for one in others)
+    sizes = [one.candidate.tree.size for one in found[:-1] if one.error <= found[0].error]
+    assert found[0].candidate.tree.size == min(sizes)  # nothing smaller is better
     with pytest.raises(ConfigError, match="none of the .* formulas could train"):
         finals(task, FEW, replace(state, hall=()), seed=0, plain=cross_entropy)
+
+
+def test_a_search_that_begins_with_known_losses_is_never_behind_them():
+    task = class_task()
+    state = run(task, replace(FEW, known_losses=True, generations=0))[-1]
+    trees = {str(one.tree) for one in state.population}
+    assert {"abs(y - f(x))", "square(y - f(x))"} <= trees
+    alike = run(task, replace(FEW, known_losses=True, same_scale=True))[-1]
+    assert alike.hall[0].error <= alike.baseline + 0.1
+    assert any(one.scale != 1 for one in alike.hall)
+
+
+def test_candidates_scaled_alike_have_slopes_of_one_size():
+    from metricopt.evolution.learners import scales_like
+
+    task = class_task()
+    formulas = [parse("0.001 * square(y - f(x))"), parse("50 * square(y - f(x))"), parse("-1 * (y * log(f(x)))")]
+    scales = scales_like(cross_entropy, FormulaLosses(formulas, task.outputs), task, seed=0)
+    assert scales[2] == pytest.approx(1.0, rel=1e-4)
+    assert scales[0] == 100 and scales[1] * 50 == pytest.approx(scales[0] * 0.001 * scales[1] * 50 / 0.1, rel=1e-3)
+    candidate = tried(task, [str(formulas[1])], replace(FEW, same_scale=True, local_steps=0), 0)[0]
+    assert str(candidate.formula).startswith(f"{candidate.scale!r} * ")
 
 
 def test_the_front_gets_better_with_size_and_the_best_never_worse():
@@ -162,7 +190,7 @@ def error_of(candidate):
 def test_a_damaged_state_is_refused():
     sound = run(class_task(), replace(FEW, generations=0))[-1].to_plain()
     for change in (
-        {"hall": [["y", [], 1.0, 2]]},
+        {"hall": [["y", [], 1.0]]},
         {"population": 3},
         {"history": [[1]]},
         {"archive": {"y": ["z", [], 0]}},
@@ -170,7 +198,7 @@ def test_a_damaged_state_is_refused():
         with pytest.raises(CheckpointError, match="cannot be read"):
             SearchState.from_plain(sound | change)
     with pytest.raises(CheckpointError, match="weights"):
-        Candidate.from_plain(["square(y - f(x))", [1.0], 0.5])
+        Candidate.from_plain(["square(y - f(x))", [1.0], 0.5, 1.0])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from .local_search import folded, tuned, weight_slopes
 from .loss_population import FormulaLosses, LossPopulation, Outputs, PlainLosses
 from .operators import OPERATORS, Operator, add_operator
 from .rivals import NeuralLosses, gp_lfl, neural_loss, random_formulas, taylor, taylor_glo
-from .search import SCALES, Final, final_pair, finals, generations
+from .search import KNOWN, SCALES, Final, final_pair, finals, generations
 from .settings import PRESETS, EvolutionSettings
 from .state import FATES, Generation, SearchState
 from .symbolic_loss import SymbolicLoss
@@ -18,6 +18,7 @@ from .text import parse, to_latex, to_text
 
 __all__ = [
     "FATES",
+    "KNOWN",
     "OPERATORS",
     "PRESETS",
     "SCALES",

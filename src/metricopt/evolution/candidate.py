@@ -14,7 +14,7 @@ from torch import Tensor
 from .._errors import CheckpointError, ConfigError
 from .canonical import canonical
 from .formula import Formula
-from .learners import BaseTask, taught
+from .learners import BaseTask, scales_like, taught
 from .local_search import folded, tuned
 from .loss_population import FormulaLosses
 from .settings import EvolutionSettings
@@ -30,16 +30,19 @@ class Candidate:
         tree: in its canonical form, before its constants were tuned.
         weights: of its nodes, empty where they were not tuned.
         error: the metric on the validation rows after a short training, less is better; infinite where it failed.
+        scale: that the formula is multiplied by.
     """
 
     tree: Formula
     weights: tuple[float, ...]
     error: float
+    scale: float = 1.0
 
     @cached_property
     def formula(self) -> Formula:
         """With its constants written into it."""
-        return folded(self.tree, self.weights) if self.weights else self.tree
+        inside = folded(self.tree, self.weights) if self.weights else self.tree
+        return inside if self.scale == 1 else Formula.of("mul", Formula.number(self.scale), inside)
 
     @property
     def shown(self) -> str:
@@ -48,14 +51,15 @@ class Candidate:
 
     def to_plain(self) -> list[Any]:
         """For JSON."""
-        return [str(self.tree), list(self.weights), None if math.isinf(self.error) else self.error]
+        return [str(self.tree), list(self.weights), None if math.isinf(self.error) else self.error, self.scale]
 
     @classmethod
     def from_plain(cls, value: Any) -> Candidate:
         """What `to_plain` wrote. Raises CheckpointError."""
         try:
-            text, weights, error = value
-            found = cls(parse(text), tuple(float(one) for one in weights), math.inf if error is None else float(error))
+            text, weights, error, scale = value
+            constants = tuple(float(one) for one in weights)
+            found = cls(parse(text), constants, math.inf if error is None else float(error), float(scale))
             _ = found.formula  # one weight for each node, or it raises
             return found
         except (TypeError, ValueError, ConfigError) as problem:
@@ -81,10 +85,14 @@ def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, see
         )
         weights = torch.tensor([float(f"{weight:.4g}") for weight in weights.tolist()])  # as they are written
     losses = FormulaLosses(formulas, task.outputs, weights)
+    scales = [1.0] * len(formulas)
+    if settings.same_scale:
+        scales = [float(f"{scale:.4g}") for scale in scales_like(task.objective, losses, task, seed=seed)]
+        losses = FormulaLosses(formulas, task.outputs, weights, torch.tensor(scales))
     learners = taught(task, losses, steps=settings.train_steps, seed=seed)
     errors = [task.error(scores) for scores in learners.predict(task.val_x)]
     each = [()] * len(formulas) if weights is None else [_written(w) for w in weights.split(losses.sizes)]
-    return [Candidate(*of) for of in zip(formulas, each, errors, strict=True)]
+    return [Candidate(*of) for of in zip(formulas, each, errors, scales, strict=True)]
 
 
 def _written(weights: Tensor) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ from .._random import generator
 from .._types import LossFunction
 from .._vmap_or_loop import VmapOrLoop
 from ..metrics import Metric
-from .loss_population import OUTPUTS, LossPopulation, Outputs
+from .loss_population import OUTPUTS, LossPopulation, Outputs, PlainLosses
 
 _BLOCK = 4096
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -191,6 +191,30 @@ def taught(
             )
         watch(step)
     return learners
+
+
+#: A loss is not made larger or smaller than by this factor.
+_MOST_SCALE = 100.0
+
+
+def scales_like(plain: LossFunction, losses: LossPopulation, task: BaseTask, *, seed: int) -> list[float]:
+    """Factors that give each loss the size of slope that `plain` has on the scores of a fresh network.
+
+    Without them the size of a formula is its learning rate, and a search finds out about learning rates first.
+    """
+    source = generator("scales", seed)
+    learners = Learners(task.net, 1, source=source)
+    rows = torch.randint(len(task.x), (min(4 * task.batch, len(task.x)),), generator=source)
+    with torch.no_grad():
+        scores = learners.scores(task.x[rows])
+    sizes = []
+    for population in (PlainLosses([plain], task.outputs), losses):
+        at = scores.expand(len(population), *scores.shape[1:]).clone().requires_grad_()
+        values = population(at, task.y[rows])
+        slopes = torch.autograd.grad(values.sum(), at)[0] if values.requires_grad else torch.zeros_like(at)
+        sizes.append(slopes.flatten(1).norm(dim=1))
+    factors = (sizes[0] / sizes[1]).nan_to_num(1.0, 1.0, 1.0)
+    return [float(one) for one in factors.clamp(1 / _MOST_SCALE, _MOST_SCALE)]
 
 
 @torch.no_grad()

@@ -78,6 +78,7 @@ class FormulaLosses(LossPopulation):
         outputs: what the scores stand for.
         weights: of all nodes but the roots, formula by formula, in the order of `Formula.nodes`; None for ones. What a
             node hands upwards is multiplied by its weight.
+        scales: that the values are multiplied by, one for each formula; None for ones.
 
     >>> from .text import parse
     >>> losses = FormulaLosses([parse("square(y - f(x))"), parse("abs(y - f(x))")], "values")
@@ -85,8 +86,14 @@ class FormulaLosses(LossPopulation):
     tensor([9., 3.])
     """
 
-    def __init__(self, formulas: Sequence[Formula], outputs: Outputs, weights: Tensor | None = None) -> None:
-        self.formulas, self.outputs, self.weights = list(formulas), outputs, weights
+    def __init__(
+        self,
+        formulas: Sequence[Formula],
+        outputs: Outputs,
+        weights: Tensor | None = None,
+        scales: Tensor | None = None,
+    ) -> None:
+        self.formulas, self.outputs, self.weights, self.scales = list(formulas), outputs, weights, scales
         self.sizes = [formula.size - 1 for formula in self.formulas]
         self._groups = _groups(self.formulas)
 
@@ -101,7 +108,8 @@ class FormulaLosses(LossPopulation):
 
     def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
         f = predictions(scores, self.outputs)
-        return self.elementwise(encoded(targets, self.outputs, scores.shape[-1]), f).sum(-1).mean(-1)
+        values = self.elementwise(encoded(targets, self.outputs, scores.shape[-1]), f).sum(-1).mean(-1)
+        return values if self.scales is None else values * self.scales
 
     def elementwise(self, y: Tensor, f: Tensor) -> Tensor:
         """`(n, B, C)` values: `y` is `(B, C)`, shared by all, `f` is `(n, B, C)`."""

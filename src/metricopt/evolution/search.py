@@ -23,9 +23,23 @@ from .learners import BaseTask, Learners, flat, taught, turned
 from .loss_population import FormulaLosses, PlainLosses
 from .settings import EvolutionSettings
 from .state import FATES, Generation, SearchState, with_hall
+from .text import parse
 
 #: What the plain loss is multiplied by in the final trainings.
 SCALES = (0.3, 1.0, 3.0, 10.0)
+
+
+#: Losses that everyone knows, as formulas.
+KNOWN = {
+    "classes": (
+        "square(y - f(x))",
+        "abs(y - f(x))",
+        "-1 * (y * log(f(x)))",
+        "-1 * (y * log(f(x)) + (1 - y) * log(1 - f(x)))",
+        "square(y - f(x)) * (1 + y)",
+    ),
+    "values": ("square(y - f(x))", "abs(y - f(x))", "sqrt(1 + square(y - f(x)))"),
+}
 
 
 @final
@@ -162,6 +176,9 @@ def _next(state: SearchState, task: BaseTask, settings: EvolutionSettings, seed:
     if number == 0 or settings.strategy == "random":
         kept: list[Candidate] = []
         trees = breeder.first(settings.population)
+        if number == 0 and settings.known_losses:
+            known = [parse(text) for text in KNOWN["values" if task.outputs == "values" else "classes"]]
+            trees = [*known, *trees][: settings.population]
     else:
         errors = [one.error for one in state.population]
         kept = [state.population[at] for at in elite(errors, settings.elite_count)]
