@@ -225,7 +225,7 @@ def cut(name: str, seed: int, *, model: str | None = None) -> Rows:
     errors = []
     for rate in RATES:
         here = replace(base, rate=rate)
-        learners = taught(here, PlainLosses([get_loss(plain)], task.outputs), steps=SETTINGS.train_steps, seed=seed)
+        learners = taught(here, PlainLosses([get_loss(plain)], task.outputs), steps=STEPS, seed=seed)
         errors.append(here.error(learners.predict(here.val_x)[0]))
     best = replace(base, rate=RATES[errors.index(min(errors))])
     return Rows(task=best, test_x=x[end:], test_y=y[end:], plain=plain)

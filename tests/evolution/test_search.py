@@ -123,7 +123,7 @@ def test_the_winner_is_chosen_by_longer_trainings_with_other_seeds():
     sizes = [one.candidate.tree.size for one in found[:-1] if one.error <= found[0].error]
     assert found[0].candidate.tree.size == min(sizes)  # nothing smaller is better
     with pytest.raises(ConfigError, match="none of the .* formulas could train"):
-        finals(task, FEW, replace(state, hall=()), seed=0, plain=cross_entropy)
+        finals(task, FEW, replace(state, front=()), seed=0, plain=cross_entropy)
 
 
 def test_a_search_that_begins_with_known_losses_is_never_behind_them():

@@ -300,7 +300,7 @@ def _at_best_rate(task: BaseTask, how: EvolutionSettings, plain: LossFunction, s
     found = []
     for rate in RATES:
         here = replace(task, rate=rate)
-        learners = taught(here, PlainLosses([plain], task.outputs), steps=how.train_steps, seed=seed)
+        learners = taught(here, PlainLosses([plain], task.outputs), steps=how.steps_in_the_end, seed=seed)
         scores = learners.predict(task.val_x)[0]
         if not bool(scores.isfinite().all()):
             found.append(math.inf)
