@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from ._errors import ConfigError
 
@@ -37,6 +38,15 @@ def fraction(name: str, value: float) -> float:
     if not 0.0 <= value <= 1.0:
         raise ConfigError(f"{name} must lie in [0, 1], got {value!r}")
     return value
+
+
+def finite_only(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures that are numbers: what cannot be compared cannot be saved, and says nothing.
+
+    >>> finite_only({"a": 1.5, "b": math.inf, "c": math.nan})
+    {'a': 1.5}
+    """
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:

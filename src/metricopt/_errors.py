@@ -14,6 +14,10 @@ class ConfigError(MetricOptError, ValueError):
     """An argument or a configuration field has a value that cannot work."""
 
 
+class OtherRun(ConfigError):
+    """A run folder holds a run with other settings."""
+
+
 class AdapterError(MetricOptError):
     """An adapter does not fit the model: nothing matched, or a site never fires."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +13,21 @@ from typer.core import TyperGroup
 
 from .._errors import MetricOptError
 from . import bench, demo, evolve, optimize, predict, registries, report
-from .exit_codes import INTERRUPTED, exit_code_of
+from .exit_codes import INTERRUPTED, WRONG_INPUT, exit_code_of
 from .words import ARGUMENTS, in_words
+
+#: A full disk behind standard output, or an error of the device.
+_CANNOT_PRINT = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def _tell_cannot_print(error: OSError) -> None:
+    """One line where standard output cannot be written, which then leads nowhere, so that the end of the program does
+    not try again; any other error is raised on."""
+    if error.errno not in _CANNOT_PRINT:
+        raise error
+    typer.echo(f"metricopt: cannot print the result: {error.strerror}; what was finished is kept", err=True)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Commands(TyperGroup):
@@ -22,7 +39,9 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            found = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk is told here, not at the very end
+            return found
         except MetricOptError as error:
             if ctx.params.get("debug"):
                 raise
@@ -31,6 +50,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("metricopt: stopped; what was finished is kept", err=True)
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            _tell_cannot_print(error)
+            raise typer.Exit(WRONG_INPUT) from None
 
 
 app = typer.Typer(
@@ -70,4 +92,8 @@ def root(
 
 def main() -> None:
     """Run the program with the arguments of the process."""
-    app(prog_name="metricopt")  # also where it runs as a module: completion goes by the name
+    try:
+        app(prog_name="metricopt")  # also where it runs as a module: completion goes by the name
+    except OSError as error:  # of --help, which no command has a part in
+        _tell_cannot_print(error)
+        sys.exit(WRONG_INPUT)

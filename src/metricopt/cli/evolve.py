@@ -17,7 +17,7 @@ from .optimize import Begun, resumable
 from .printed import Part, Printed, figures_of, show
 
 _OF_REQUEST = (
-    *("target", "metric", "name", "bounds", "reads", "task", "positive", "drop", "separator", "encoding"),
+    *("target", "metric", "name", "bounds", "reads", "task", "positive", "drop", "separator", "encoding", "strict"),
     *("validation", "acceptance", "confidence", "seed", "loss"),
 )
 _TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "width")
@@ -57,6 +57,7 @@ def evolve(
     drop: options.Drop = None,
     separator: options.Separator = None,
     encoding: options.Encoding = None,
+    strict: options.Strict = False,
     preset: Preset = "small",
     population: Population = None,
     generations: Generations = None,
@@ -98,8 +99,8 @@ def _settings(given: dict[str, Any]) -> Any:
 
 def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.loss_search import evolve_on_table
-    from ..apps.table.request import TableRequest
-    from .optimize import needs_of_a_table
+    from ..apps.table.request import TableRequest, default_folder
+    from .optimize import in_free_folder, needs_of_a_table
     from .words import listed_names
 
     path = needs_of_a_table(given)
@@ -113,26 +114,31 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         if not quiet:
             typer.echo(line, err=True)
 
-    found = evolve_on_table(
-        request,
-        settings=_settings(given),
-        width=given.get("width", 32),
-        rate=given.get("rate"),
-        objective=given.get("objective"),
-        executor=given["executor"],
-        workers=given.get("workers"),
-        run=given.get("run"),
-        quiet=quiet,
-        say=say,
-        begun=begun,
+    usual = default_folder(str(path), request.name or request.metric)
+    found, folder = in_free_folder(
+        lambda folder: evolve_on_table(
+            request,
+            settings=_settings(given),
+            width=given.get("width", 32),
+            rate=given.get("rate"),
+            objective=given.get("objective"),
+            executor=given["executor"],
+            workers=given.get("workers"),
+            run=folder,
+            quiet=quiet,
+            say=say,
+        ),
+        given.get("run"),
+        usual.with_name(f"{usual.name}-loss"),
+        begun,
     )
-    return printed_evolved(found.evolved, found.folder)
+    return printed_evolved(found, folder)
 
 
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.request import default_folder
     from ..job import evolve as evolve_loss
-    from .optimize import metric_of_problem
+    from .optimize import in_free_folder, metric_of_problem
 
     spec = given["data"]
     strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
@@ -148,9 +154,13 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     arguments.setdefault("settings", _settings(given))
     source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
     usual = default_folder(source, given.get("name") or arguments["metric"].name)
-    folder = given.get("run") or usual.with_name(f"{usual.name}-loss")
-    begun(folder)
-    return printed_evolved(evolve_loss(**arguments, run=folder, quiet=quiet), folder)
+    found, folder = in_free_folder(
+        lambda folder: evolve_loss(**arguments, run=folder, quiet=quiet),
+        given.get("run"),
+        usual.with_name(f"{usual.name}-loss"),
+        begun,
+    )
+    return printed_evolved(found, folder)
 
 
 def printed_evolved(found: Any, folder: Path, *, report: Path | None = None) -> Printed:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import typer
 
-from .._errors import ConfigError
+from .._errors import ConfigError, OtherRun
 from ..job.problem_function import build_problem, names_a_function
 from . import options
 from .exit_codes import INTERRUPTED, UNCHANGED
@@ -18,12 +21,14 @@ from .words import ARGUMENTS, as_command, listed_names
 if TYPE_CHECKING:
     from ..apps.table.request import TableRequest
 
+T = TypeVar("T")
+
 #: Is told the run folder as soon as something is kept in it.
 Begun: TypeAlias = Callable[[Path], None]
 
 _TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "test")
 _BUDGET = ("calls", "seconds", "acceptance", "confidence", "seed", "device")
-_OF_REQUEST = (*_TABLE_ONLY, *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
+_OF_REQUEST = (*_TABLE_ONLY, "strict", *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +50,7 @@ def optimize(
     drop: options.Drop = None,
     separator: options.Separator = None,
     encoding: options.Encoding = None,
+    strict: options.Strict = False,
     method: options.MethodOption = None,
     loss: options.Loss = None,
     calls: options.Calls = None,
@@ -78,7 +84,8 @@ def resumable(ctx: typer.Context, work: Callable[[Begun], Printed]) -> Printed:
     """Do the work; Ctrl-C names what is kept and the command that goes on."""
     folders: list[Path] = []
     try:
-        return work(folders.append)
+        with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
+            return work(folders.append)
     except KeyboardInterrupt:
         kept = f"what was done is kept in {folders[-1]}" if folders else "nothing had begun"
         command = as_command(ctx.meta[ARGUMENTS])
@@ -153,12 +160,27 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     if "calls" in given or "seconds" in given:
         arguments["budget"] = Budget(calls=given.get("calls"), seconds=given.get("seconds"))
     source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
-    folder = given.get("run") or default_folder(source, given.get("name") or arguments["metric"].name)
-    begun(folder)
-    outcome = optimize_model(**arguments, run=folder, quiet=quiet)
+    usual = default_folder(source, given.get("name") or arguments["metric"].name)
+    outcome, folder = in_free_folder(
+        lambda folder: optimize_model(**arguments, run=folder, quiet=quiet), given.get("run"), usual, begun
+    )
     if "name" in given:
         outcome = renamed(outcome, given["name"], folder)
     return printed_outcome(outcome, folder)
+
+
+def in_free_folder(work: Callable[[Path], T], wanted: Path | None, usual: Path, begun: Begun) -> tuple[T, Path]:
+    """Do the work in the folder that was named; else in the usual one, with a number behind it where that holds
+    another run."""
+    for number in itertools.count(1):
+        folder = wanted or (usual if number == 1 else usual.with_name(f"{usual.name}-{number}"))
+        begun(folder)
+        try:
+            return work(folder), folder
+        except OtherRun:
+            if wanted is not None:
+                raise
+    raise AssertionError("unreachable")
 
 
 def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:

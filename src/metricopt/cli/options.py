@@ -40,6 +40,9 @@ Drop = Annotated[
 ]
 Separator = Annotated[str | None, typer.Option(help="Between the columns of a CSV. [default: found out]")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV, for example cp1252. [default: utf-8]")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse a column of numbers that holds something else, instead of a note.")
+]
 MethodOption = Annotated[
     str | None,
     typer.Option(

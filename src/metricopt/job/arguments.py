@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,37 @@ def validate_arguments(**given: Any) -> None:
         fits, wanted = _KINDS[name]
         if not fits(value):
             raise ConfigError(f"{name} must be {wanted}, got {shown(value)}")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside of what compiles it or spreads it over devices; the module itself else.
+
+    Warns: UserWarning where it is another one: what comes back is the plain module, to be wrapped again.
+
+    Raises: ConfigError for a module whose weights lie in pieces on several machines.
+
+    >>> inner = nn.Linear(2, 1)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     unwrapped(nn.DataParallel(inner)) is inner, len(caught)
+    (True, 1)
+    """
+    kind = type(model).__name__
+    if "FullyShardedDataParallel" in kind or type(model).__name__.startswith("FSDP"):
+        raise ConfigError(
+            f"the model is a {kind}, whose weights lie in pieces on several processes; gather it into one module first"
+        )
+    if isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):  # torch.compile
+        done = "compiled"
+    elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        inner, done = model.module, f"in a {kind}"
+    else:
+        return model
+    warnings.warn(
+        f"the model is {done}; what is inside of it is taken, and the model that comes back is plain: wrap it again",
+        UserWarning,
+        stacklevel=3,
+    )
+    return unwrapped(inner)
 
 
 def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:

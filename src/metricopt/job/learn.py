@@ -16,7 +16,7 @@ from ..problem import Problem
 from ..profiles import Profile
 from ..value import LearnedValue
 from .adaptation import Adapters
-from .arguments import validate_arguments
+from .arguments import unwrapped, validate_arguments
 from .preparation import Settings, own_modes, prepare
 from .stages import LEAST_TO_LEARN
 
@@ -85,6 +85,7 @@ def learn_value(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
             "better a hundred"
         )
+    model = unwrapped(model)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     settings = Settings(
         loss=loss,

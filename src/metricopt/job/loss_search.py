@@ -51,7 +51,7 @@ from ..workload import Examples, TrainingLoss, resampling_of
 from ..workload.kinds import check_labels, labels_of, output_kind
 from ..workload.nests import sliced
 from .acceptance import MOST_RESAMPLES, Verdict, checked_confidence, paired_test, trusted
-from .arguments import first_outputs, validate_arguments
+from .arguments import first_outputs, unwrapped, validate_arguments
 from .build_report import Scores
 from .code_digest import digest_of_code
 from .evolved import Evolved, evolved_of, is_finished
@@ -145,6 +145,7 @@ def evolve(
         executor=executor,
         workers=workers,
     )
+    model = unwrapped(model)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     how = settings or PRESETS[preset]
     with ExitStack() as stack:

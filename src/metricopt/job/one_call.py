@@ -23,7 +23,7 @@ from ..value import LearnedValue
 from ..workload import Examples, TrainingLoss
 from .acceptance import checked_confidence
 from .adaptation import Adapters
-from .arguments import validate_arguments
+from .arguments import unwrapped, validate_arguments
 from .code_digest import digest_of_code
 from .events import Watcher
 from .outcome import Outcome, save
@@ -154,6 +154,7 @@ def optimize(
         executor=executor,
         workers=workers,
     )
+    model = unwrapped(model)
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
     settings = Settings(

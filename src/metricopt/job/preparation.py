@@ -26,7 +26,7 @@ from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_outputs
 from .examples import gather, inputs_like, no_inference
-from .same_rows import row_hashes, shared
+from .same_rows import leaked, row_hashes
 from .split import search_and_acceptance, taken_for_acceptance
 
 #: Tables of few values hold equal rows by nature; beyond this share two parts are the same data.
@@ -158,7 +158,7 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
     if isinstance(acceptance, int | float):
         return search_and_acceptance(val, share=float(acceptance))
     holdout = gather(acceptance, "acceptance")
-    double = shared(row_hashes(holdout), row_hashes(val))
+    double = leaked(row_hashes(holdout), row_hashes(val))
     if double > MOST_SHARED:
         raise ConfigError(
             f"{100 * double:.0f} % of the examples in acceptance= are also in val, which the search sees; give others, "

@@ -14,7 +14,7 @@ from ..value import LearnedValue
 from ..workload import Examples
 from .acceptance import MODEL_CALLS, planned_resamples
 from .preparation import MOST_SHARED, Holdout
-from .same_rows import row_hashes, shared
+from .same_rows import leaked, row_hashes
 from .stages import MethodLike
 
 #: What a user who names no budget gets.
@@ -81,7 +81,7 @@ def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLik
 def check_learned(value: LearnedValue, metric: Metric, profile: Profile | None, holdout: Holdout) -> None:
     """Raise where `value` is of another metric or profile, or was learned on what the acceptance test is made on."""
     value.check(profile, metric=metric.name, higher_is_better=metric.higher_is_better)
-    double = shared(row_hashes(holdout), value.rows) if isinstance(holdout, Examples) else 0.0
+    double = leaked(row_hashes(holdout), value.rows) if isinstance(holdout, Examples) else 0.0
     if double > MOST_SHARED:
         raise ConfigError(
             f"the value function was learned on {100 * double:.0f} % of the examples of the acceptance test; learn it "

@@ -12,7 +12,7 @@ from .._errors import DataError
 from ..adapters.probe import invoke
 from ..workload import Examples, take
 from ..workload.nests import mapped
-from .same_rows import row_hashes, shared
+from .same_rows import leaked, row_hashes
 
 #: So many examples of train are looked at: they are drawn in mini-batches, and one bad one is met sooner or later.
 MOST_OF_TRAIN = 4096
@@ -20,8 +20,6 @@ MOST_OF_TRAIN = 4096
 _ENOUGH_SCORES = 100
 #: Tables of few values hold equal rows by nature; beyond this share the model was trained on what it is judged by.
 _MOST_TRAINED_ON = 0.9
-#: Where fewer of the rows than this are different ones, equal rows say nothing.
-_LEAST_DIFFERENT = 0.5
 
 
 def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples | None = None) -> None:
@@ -136,9 +134,8 @@ def trained_on(train: Examples, judged: Examples, name: str) -> str | None:
     >>> (trained_on(rows, rows, "val") or "")[:41]
     '100 % of the rows of val are also in trai'
     """
-    rows = row_hashes(judged)
-    share = shared(rows, row_hashes(train))
-    if share <= _MOST_TRAINED_ON or len(rows.unique()) < _LEAST_DIFFERENT * len(rows):
+    share = leaked(row_hashes(judged), row_hashes(train))
+    if share <= _MOST_TRAINED_ON:
         return None
     return (
         f"{100 * share:.0f} % of the rows of {name} are also in train. The metric of rows that the model was trained "

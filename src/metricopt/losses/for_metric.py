@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from .._errors import ConfigError
-from .aims import SAME, canonical, options_in
+from .aims import AIMS, SAME, canonical, options_in
 from .card import Card, LossEntry
 from .catalogue import LOSSES
 
@@ -27,25 +28,39 @@ def for_metric(metric: object) -> list[LossEntry]:
         metric: a `Metric`, or the name of one: of the library, of scikit-learn or of torchmetrics.
 
     Raises:
-        ConfigError: `metric` is neither a name nor something with one.
+        ConfigError: `metric` is neither a name nor something with one, or a name that no metric has.
 
     >>> entries = for_metric("f_beta(beta=2.0)")
     >>> entries[0].bound
     {'beta': 2.0}
     >>> for_metric("f1_micro")[0].bound
     {'average': 'micro'}
-    >>> for_metric("profit")
-    []
+    >>> for_metric("acuracy")
+    Traceback (most recent call last):
+    ...
+    metricopt._errors.ConfigError: no metric named 'acuracy'; did you mean 'accuracy'? ...
     """
     name = metric if isinstance(metric, str) else getattr(metric, "name", None)
     if not isinstance(name, str):
         raise ConfigError(f"for_metric needs a Metric or the name of one, got {type(metric).__name__}")
     aim, options = canonical(name), options_in(name)
+    if isinstance(metric, str) and aim not in AIMS:
+        _unknown(name, aim)
     aims = SAME.get(aim, (aim,))
     aimed = [entry for entry in LOSSES.values() if set(aims) & set(entry.card.aims_at)]
     # Stable: the order of the catalogue settles the rest.
     aimed.sort(key=lambda entry: (_lacks(entry, options), *_distance(entry.card, aims)))
     return [replace(entry, bound=_bound(entry, aims, options)) for entry in aimed]
+
+
+def _unknown(name: str, aim: str) -> NoReturn:
+    known = dict.fromkeys(one for main, others in AIMS.items() for one in (main, *others))
+    close = difflib.get_close_matches(aim, known, n=1)
+    hint = f"did you mean {close[0]!r}? Losses" if close else "losses"
+    raise ConfigError(
+        f"no metric named {name!r}; {hint} aim at {', '.join(AIMS)}. A metric of your own has no loss: give the Metric "
+        "itself, and the list is empty"
+    )
 
 
 def _bound(entry: LossEntry, aims: tuple[str, ...], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._checks import finite_only
 from .._errors import BudgetExhausted, ConfigError
 from ..metrics import Budget
 from ..problem import Problem
@@ -77,6 +78,9 @@ class Result:
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     value: LearnedValue | ValueFunction | None = field(default=None, repr=False)
     trace: Trace | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "diagnostics", finite_only(self.diagnostics))
 
     @property
     def anytime(self) -> Tensor:

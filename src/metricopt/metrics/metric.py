@@ -16,6 +16,7 @@ from .._checks import one_of
 from .._errors import ConfigError, MetricError, MetricOptError
 from .._scores import flatten_binary, score_kind, to_labels, to_probabilities
 from .._types import RESAMPLINGS, Reads, Resampling
+from .contained import contained
 
 READS: tuple[str, ...] = ("scores", "probabilities", "labels", "model")
 
@@ -158,10 +159,14 @@ class Metric:
     def _ask(self, *arguments: Any) -> object:
         """Call `fn`; whatever it raises comes back as a MetricError with the cause chained."""
         try:
-            with torch.no_grad():
+            with torch.no_grad(), contained():
                 return cast(object, self.fn(*arguments))
         except MetricOptError:
             raise
+        except SystemExit as error:
+            raise MetricError(
+                f"metric {self.name!r} ended the program (sys.exit({error.code!r})); let it return a number, or raise"
+            ) from error
         except Exception as error:
             raise MetricError(
                 f"metric {self.name!r} raised {type(error).__name__}: {error}. It was called with "

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .._errors import CheckpointError, ConfigError, RunLocked
+from .._errors import CheckpointError, ConfigError, OtherRun, RunLocked
 from .atomic_file import remove_leftovers
 from .environment import describe_environment
 from .metric_cache import MetricCache
@@ -48,6 +48,11 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str], identity: Identity) -> None:
         self.path = Path(path)
         self.judged_alike: list[str] = []
+        if self.path.is_symlink() and (self.path.parent / _CARD).exists():
+            raise ConfigError(
+                f"{self.path} is a link that leads out of its run folder, and what it leads to is not ours to write; "
+                "remove it, or begin a new run"
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
@@ -113,6 +118,7 @@ class RunFolder:
             self.judged_alike = _judged_alike(self.path, identity)
             text = {"kind": _KIND, "version": _VERSION, "identity": identity, "environment": describe_environment()}
             write_sealed(card, text | {"judged_alike": self.judged_alike})
+            card.chmod(0o600)  # it names data and metrics of its owner
             return
         found = read_identity(self.path)
         known = read_sealed(card).get("judged_alike", [])
@@ -123,7 +129,7 @@ class RunFolder:
                 f"{k if k.isidentifier() else shown(k)} was {shown(found.get(k))} and is now {shown(identity.get(k))}"
                 for k in changed[:4]
             )
-            raise ConfigError(
+            raise OtherRun(
                 f"the folder {self.path} holds another run: {told}. Choose another folder, or give what it was begun "
                 f"with"
             )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._checks import finite_only
 from .._digest import digest
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from ..profiles import Profile
@@ -57,6 +58,7 @@ class LearnedValue:
     rows: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64), repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "diagnostics", finite_only(self.diagnostics))
         columns, families = len(self.columns), int(self.families.max()) + 1 if len(self.families) else 0
         if self.families.shape != (columns,) or self.psi.shape != (len(self.utilities), columns) or not columns:
             raise ConfigError(

@@ -58,6 +58,7 @@ def read_table(
     separator: str | None = None,
     encoding: str | None = None,
     as_text: Collection[str] = (),
+    strict: bool = False,
     quiet: bool = True,
 ) -> TableFile:
     """Read a CSV (also gzipped, also separated by semicolons, tabs or bars) or a Parquet file.
@@ -69,6 +70,7 @@ def read_table(
         separator: between the columns; None finds out.
         encoding: of the text; None means UTF-8, or UTF-16 where the file says so.
         as_text: columns that stay text whatever they look like.
+        strict: refuse a column of numbers with a few cells that are none; else these count as missing, with a note.
         quiet: no progress bar.
 
     Raises:
@@ -86,7 +88,7 @@ def read_table(
         form = sniff(path, start, separator=separator, encoding=encoding)
         frame, notes = _csv(path, form, as_text, quiet=quiet), list(form.notes)
         frame, more = _tidied(frame, as_text)
-        notes += more
+        notes += [*more, *_numbers_at_last(frame, as_text, form.decimal, strict=strict, path=path)]
     if len(frame) == 0:
         raise DataError(f"{str(path)!r} names {len(frame.columns)} columns and holds no row; give a table with rows")
     return TableFile(frame=frame, digest=digest, notes=tuple(notes))
@@ -224,6 +226,38 @@ def _tidied(frame: Any, as_text: Collection[str]) -> tuple[Any, list[str]]:
     for name in dates:
         frame[name] = _as_dates(frame[name])
     return frame, notes
+
+
+#: Of a column of numbers so few cells may be something else, and it must have so many different numbers.
+_STRANGE_SHARE, _LEAST_NUMBERS = 0.02, 20
+
+
+def _numbers_at_last(frame: Any, as_text: Collection[str], decimal: str, *, strict: bool, path: Path) -> list[str]:
+    """Turn columns of numbers with a few strange cells into numbers, in place; a sentence about each.
+
+    One cell of text makes pandas read a whole column as text, which nothing can be learned from.
+    """
+    import pandas as pd
+
+    notes = []
+    for name in frame.columns:
+        column = frame[name]
+        if name in as_text or column.dtype.kind not in "OTU":
+            continue
+        texts = column.astype("string").str.strip()
+        numbers = pd.to_numeric(texts.str.replace(decimal, ".", regex=False), errors="coerce")
+        strange = (numbers.isna() & column.notna()).to_numpy()
+        known = int(column.notna().sum())
+        if not 0 < strange.sum() <= max(_STRANGE_SHARE * known, 1) or numbers.nunique() < _LEAST_NUMBERS:
+            continue
+        at = int(strange.argmax())
+        more = f" and {int(strange.sum()) - 1} more cells" if strange.sum() > 1 else ""
+        told = f"column {name!r} holds numbers, but {str(column.iloc[at])!r} in line {at + 2}{more}"
+        if strict:
+            raise DataError(f"{told} of {path.name}; correct it, or leave --strict out to take it for missing")
+        frame[name] = numbers.astype("float64")
+        notes.append(f"C{told[1:]} {'are' if more else 'is'} taken for missing (--strict refuses).")
+    return notes
 
 
 def _are_dates(column: Any) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
 from torch import nn
 
 from ..._errors import CheckpointError, DataError
@@ -96,7 +97,9 @@ def optimize_table(
         MetricError: the metric failed.
         RunLocked: another process holds the folder.
     """
-    file = read_table(request.path, separator=request.separator, encoding=request.encoding, quiet=quiet)
+    file = read_table(
+        request.path, separator=request.separator, encoding=request.encoding, strict=request.strict, quiet=quiet
+    )
     identity = request.identity(file.digest)
     usual = base or default_folder(str(request.path), request.name or request.metric)
     folder = run or free_folder(usual, identity)
@@ -162,8 +165,21 @@ def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[
     inputs = [name for name in names if name != request.target and name not in request.drop]
     if not inputs:
         raise DataError(f"{request.path.name} has no column to predict {request.target!r} from")
+    _refuse_infinite(file.frame, inputs)
     frame = file.frame.loc[target.kept, inputs].reset_index(drop=True)
     return frame, target, (*notes, *note_on(row_names(frame)))
+
+
+def _refuse_infinite(frame: Any, names: Sequence[str]) -> None:
+    """Infinities anywhere in the table, before a network is trained on a part of it."""
+    for name in names:
+        if frame[name].dtype.kind == "f":
+            infinite = np.isinf(frame[name].to_numpy())
+            if infinite.any():
+                raise DataError(
+                    f"column {name!r} holds infinity in {int(infinite.sum())} rows, the first one in line "
+                    f"{int(infinite.argmax()) + 2}; replace it by a finite number, or leave the cell empty"
+                )
 
 
 def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:

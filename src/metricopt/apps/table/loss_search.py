@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import final
 
 import torch
 from torch import nn
@@ -20,17 +17,8 @@ from .metric import table_metric
 from .metric_name import called
 from .model import TableEncoder, TargetScale
 from .parts import part_rows
-from .request import TableRequest, default_folder
+from .request import TableRequest
 from .target import Target
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class TableLoss:
-    """Where a search for losses on a table was kept, and what it found."""
-
-    folder: Path
-    evolved: Evolved
 
 
 def evolve_on_table(
@@ -45,8 +33,7 @@ def evolve_on_table(
     run: Path | None = None,
     quiet: bool = True,
     say: Say = lambda line: None,
-    begun: Callable[[Path], None] = lambda folder: None,
-) -> TableLoss:
+) -> Evolved:
     """Find a loss for a column of a table and a metric.
 
     Args:
@@ -57,16 +44,15 @@ def evolve_on_table(
         rate: learning rate; None finds it.
         objective: what constants are tuned by; None for the loss aimed at the metric.
         executor, workers: where candidates are trained.
-        run: the folder; None for `runs/NAME-METRIC-loss`.
+        run: a folder that keeps the run.
         quiet: no progress bars.
         say: is told, a sentence each, what is being done.
-        begun: is told the folder as soon as something is kept in it.
 
     Raises: as `optimize_table`.
     """
-    file = read_table(request.path, separator=request.separator, encoding=request.encoding, quiet=quiet)
-    usual = default_folder(str(request.path), request.name or request.metric)
-    folder = run or usual.with_name(f"{usual.name}-loss")
+    file = read_table(
+        request.path, separator=request.separator, encoding=request.encoding, strict=request.strict, quiet=quiet
+    )
     frame, target, notes = settled(request, file)
     parts = part_rows(target, request)
     wanted = table_metric(request, target, parts)
@@ -81,8 +67,7 @@ def evolve_on_table(
             values = meaning.to_standard(values)
         return Examples(inputs=encoder.transform(frame.iloc[part.numpy()]), targets=values)
 
-    begun(folder)
-    found = evolve(
+    return evolve(
         _network(encoder.width, target, width),
         metric=wanted.metric,
         train=rows(train),
@@ -97,12 +82,11 @@ def evolve_on_table(
         executor=executor,
         workers=workers,
         seed=request.seed,
-        run=folder,
+        run=run,
         class_names=target.class_names,
         name=request.name or called(request.metric, wanted.metric.name),
         quiet=quiet,
     )
-    return TableLoss(folder=folder, evolved=found)
 
 
 def _outputs(target: Target) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from .summary import TableSummary, is_finished
 
 
 def predict_table(
-    folder: Path, path: Path, *, separator: str | None = None, encoding: str | None = None, quiet: bool = True
+    folder: Path,
+    path: Path,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    quiet: bool = True,
 ) -> Any:
     """The predictions of a finished run for every row of a table, as a DataFrame.
 
@@ -30,6 +38,8 @@ def predict_table(
         folder: of a finished job on a table.
         path: the file.
         separator, encoding: of a CSV; None finds out.
+        strict: refuse a column of numbers with cells that are none, instead of taking these for missing.
+        say: is told what was noticed.
         quiet: no progress bar.
 
     Raises:
@@ -40,7 +50,9 @@ def predict_table(
 
     summary, model = finished_summary(folder), TableModel.load(folder / MODEL)
     texts = [c.name for c in model.encoder.columns if isinstance(c, CategoryColumn) and not c.from_numbers]
-    file = read_table(path, separator=separator, encoding=encoding, as_text=texts, quiet=quiet)
+    file = read_table(path, separator=separator, encoding=encoding, as_text=texts, strict=strict, quiet=quiet)
+    for note in file.notes:
+        say(note)
     names = list(file.frame.columns)
     for name in model.encoder.inputs:
         find_column(name, names, "the input of the model", path)

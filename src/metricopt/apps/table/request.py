@@ -19,6 +19,7 @@ from ...job.preparation import resolved_device, resolved_loss
 from ...job.request import divided
 from ...methods import METHODS
 from ...metrics import Budget
+from ...metrics.external.route import without_query
 from ...metrics.metric import checked_bounds
 from ...runtime import shown
 from ...workload import Examples
@@ -57,6 +58,7 @@ class TableRequest:
         confidence: of the intervals.
         seed: of everything random.
         device: where to search; None takes an accelerator if there is one.
+        strict: refuse cells that are no numbers in a column of numbers, instead of taking them for missing.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class TableRequest:
     confidence: float = 0.95
     seed: int = 0
     device: str | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.bounds is not None:  # (0, 10) and (0.0, 10.0) are the same run
@@ -128,7 +131,7 @@ class TableRequest:
             "job": "table",
             "table": digest,
             "target": self.target,
-            "metric": self.metric,
+            "metric": without_query(self.metric) if "://" in self.metric else self.metric,
             "metric_code": digest_of_code(self.metric),
             "higher_is_better": self.higher_is_better,
             "bounds": None if self.bounds is None else f"{self.bounds[0]!r}, {self.bounds[1]!r}",
@@ -171,7 +174,9 @@ def digest_of_code(metric: str) -> str | None:
             words = shlex.split(metric.removeprefix("cmd:"))
         except ValueError:  # told by whoever makes the metric of it
             return None
-    elif "://" in metric or ":" not in metric:
+    elif "://" in metric:  # a key in the query is kept nowhere, but another address is another metric
+        return hashlib.blake2b(metric.encode(), digest_size=8).hexdigest()
+    elif ":" not in metric:
         return None
     else:
         words = [metric.rpartition(":")[0]]
@@ -196,7 +201,7 @@ def _word(metric: str) -> str:
     if metric.startswith("cmd:"):
         return Path(metric.removeprefix("cmd:").strip().partition(" ")[0]).stem
     if "://" in metric:
-        return metric.partition("://")[2].partition("/")[0]
+        return metric.partition("://")[2].partition("/")[0].rpartition("@")[2]
     return metric.rpartition(":")[2]
 
 

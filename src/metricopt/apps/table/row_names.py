@@ -23,13 +23,15 @@ def row_names(frame: Any) -> list[str]:
 
 
 def _names_rows(column: Any) -> bool:
-    from pandas.api.types import is_integer_dtype, is_object_dtype, is_string_dtype
+    from pandas.api.types import is_float_dtype, is_integer_dtype, is_object_dtype, is_string_dtype
 
     known = column.dropna()
     if len(known) < _ENOUGH:
         return False
-    if is_integer_dtype(known):
-        return bool(known.is_unique) and int(known.max()) - int(known.min()) == len(known) - 1
+    whole = is_float_dtype(known) and len(known) < len(column) and bool((known % 1 == 0).all())
+    if is_integer_dtype(known) or whole:  # a missing value makes whole numbers floats
+        gaps = len(column) - len(known)
+        return bool(known.is_unique) and int(known.max()) - int(known.min()) <= len(known) - 1 + gaps
     if not (is_object_dtype(known) or is_string_dtype(known)):
         return False
     return len({str(value) for value in known}) >= _SHARE * len(known)

@@ -198,13 +198,14 @@ _AIMS = {
     "multi_g_mean": "g_mean",
     "worst_recall": "balanced_accuracy",
     "worst_three": "balanced_accuracy",
+    "accuracy": "accuracy",
 }
 
 
 def _aimed_loss(run: ArenaRun, arena: Arena) -> Any:
     """The first loss aimed at the metric that takes these targets; else class-weighted or plain training loss."""
     judge = run.problem.partition(":")[2]
-    for entry in for_metric(_AIMS.get(judge, judge)):
+    for entry in for_metric(_AIMS[judge]) if judge in _AIMS else ():
         card = entry.card
         if arena.outputs in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
             return entry.factory()

@@ -46,7 +46,7 @@ class Column(ABC):
         held = {"number": "numbers", "date": "dates", "category": "text"}[raw.kind]
         return DataError(
             f"column {self.name!r} held {wanted} when the encoder was fitted, now it holds {held} such as "
-            f"{raw.example()}; convert the column, or fit again"
+            f"{raw.example(no_number=raw.kind == 'category' and wanted == 'numbers')}; convert the column, or fit again"
         )
 
 

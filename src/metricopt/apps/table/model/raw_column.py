@@ -58,9 +58,12 @@ class RawColumn:
         found: dict[Beside, bool] = {"number": any(map(_is_number, types)), "date": any(map(_is_date, types))}
         return tuple(kind for kind, there in found.items() if there)
 
-    def example(self) -> str:
-        """One value for an error message."""
-        return next((repr(text) for text in self.texts() if text is not None), "nothing")
+    def example(self, *, no_number: bool = False) -> str:
+        """One value for an error message; with `no_number` one that is no number, and its row."""
+        for at, text in enumerate(self.texts()):
+            if text is not None and not (no_number and _reads_as_number(text)):
+                return f"{text!r} in row {at + 1}" if no_number else repr(text)
+        return "nothing" if not no_number else self.example()
 
 
 def is_frame(table: object) -> bool:
@@ -110,6 +113,14 @@ def text_of(value: object) -> str:
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_array(table: Any) -> NDArray[Any]:
