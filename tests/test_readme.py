@@ -14,7 +14,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_examples_run_and_improve_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "example.py"
     # The later blocks take other results; the model of the first is judged.

@@ -10,7 +10,7 @@ import torch
 from metricopt._errors import ConfigError
 from metricopt.losses import LOSSES, Card, for_metric, page
 from metricopt.losses.aims import options_in
-from metricopt.metrics import get_metric
+from metricopt.metrics import as_metric, get_metric
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -53,8 +53,13 @@ def test_a_metric_leads_to_soft_f_beta_with_its_options(metric, bound):
     assert callable(found["soft_f_beta"].factory(beta=3.0))
 
 
-def test_a_metric_that_no_loss_aims_at_has_none():
-    assert for_metric("profit") == []
+def test_a_metric_that_no_loss_aims_at_has_none_and_a_misspelt_name_is_refused():
+    profit = as_metric(lambda labels, targets: 0.5, name="profit", higher_is_better=True, reads="labels")
+    assert for_metric(profit) == []
+    with pytest.raises(ConfigError, match="no metric named 'balanced_acuracy'; did you mean 'balanced_accuracy'"):
+        for_metric("balanced_acuracy")
+    with pytest.raises(ConfigError, match="no metric named 'nope'; losses aim at mcr, accuracy"):
+        for_metric("nope")
 
 
 def test_what_is_no_metric_is_refused():
