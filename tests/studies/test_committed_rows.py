@@ -105,3 +105,14 @@ def test_the_page_of_default_adapters_holds_the_rows_of_the_study() -> None:
     rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
     table = study.table(rows)
     assert table[table.index("| family") :].strip() in (PAGES / "default-adapters.md").read_text()
+
+
+def test_the_page_of_evolved_losses_holds_the_rows_of_the_study() -> None:
+    study = _study("evolve")
+    rows = ResultStore(study.ROWS).rows()
+    text = study.summary(rows).strip()
+    assert text in (PAGES / "evolve.md").read_text()
+    by_task = {row["task"]: {one["seed"] for one in rows if one["task"] == row["task"]} for row in rows}
+    assert len(by_task) >= 7 and all(len(seeds) >= 4 for seeds in by_task.values())
+    keys = {study.key_of(row["task"], row["method"], row["seed"]).digest for row in rows}
+    assert {row["key"] for row in rows} <= keys  # of the settings that stand in the study

@@ -28,7 +28,8 @@ Begun: TypeAlias = Callable[[Path], None]
 
 _TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "test")
 _BUDGET = ("calls", "seconds", "acceptance", "confidence", "seed", "device")
-_OF_REQUEST = (*_TABLE_ONLY, "strict", *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
+_FAR = ("metric_timeout", "metric_retries", "workers")
+_OF_REQUEST = (*_TABLE_ONLY, *_FAR, "strict", *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +46,10 @@ def optimize(
     maximize: options.Maximize = None,
     bounds: options.Bounds = None,
     reads: options.ReadsOption = None,
+    metric_timeout: options.MetricTimeout = None,
+    metric_retries: options.MetricRetries = None,
+    metric_header: options.MetricHeader = None,
+    workers: options.CallsAtOnce = None,
     task: options.TaskOption = "auto",
     positive: options.Positive = None,
     drop: options.Drop = None,
@@ -117,8 +122,22 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     for name in ("drop", "method"):
         if name in settings:
             settings[name] = listed_names(settings[name])
+    settings["metric_headers"] = headers_of(given)
     request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
     return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
+
+
+def headers_of(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Pairs of a header and the environment variable with its value. A value itself would show in the list of
+    processes."""
+    pairs = [text.partition("=") for text in given.get("metric_header") or ()]
+    for name, mark, variable in pairs:
+        if not name or not mark or not variable.isidentifier():
+            raise ConfigError(
+                "--metric-header must look like Authorization=MY_TOKEN, the name of an environment variable behind the "
+                "equals sign; what was given is not shown, since it may be the key itself"
+            )
+    return tuple((name, variable) for name, _, variable in pairs)
 
 
 def needs_of_a_table(given: dict[str, Any]) -> Path:
@@ -154,6 +173,8 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     arguments = build_problem(spec)
     arguments |= {name: given[name] for name in ("loss", "acceptance", "confidence", "seed", "device") if name in given}
     arguments |= metric_of_problem(arguments, given, spec)
+    if given.get("workers", 1) > 1:
+        arguments |= {"executor": "threads", "workers": given["workers"]}
     if "method" in given:
         names = listed_names(given["method"])
         arguments["method"] = names[0] if len(names) == 1 else names
@@ -185,6 +206,7 @@ def in_free_folder(work: Callable[[Path], T], wanted: Path | None, usual: Path, 
 
 def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:
     """The metric of a problem: what the command line names, else what the function gave."""
+    from ..apps.table.request import environment_headers
     from ..metrics import as_metric, metric_from_spec
 
     stated = {name: problem.pop(name, None) for name in ("higher_is_better", "bounds", "reads")}
@@ -196,5 +218,7 @@ def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str)
     metric = given.get("metric", problem.get("metric"))
     if metric is None:
         raise ConfigError(f"name the metric with --metric, or let {spec} return one; `metricopt metrics` lists some")
-    make = metric_from_spec if isinstance(metric, str) else as_metric
-    return {"metric": make(metric, **stated)}
+    if not isinstance(metric, str):
+        return {"metric": as_metric(metric, **stated)}
+    far: dict[str, Any] = {"timeout": given.get("metric_timeout"), "retries": given.get("metric_retries")}
+    return {"metric": metric_from_spec(metric, **stated, **far, headers=environment_headers(headers_of(given)))}

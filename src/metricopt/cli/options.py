@@ -40,6 +40,17 @@ Drop = Annotated[
 ]
 Separator = Annotated[str | None, typer.Option(help="Between the columns of a CSV. [default: found out]")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV, for example cp1252. [default: utf-8]")]
+MetricTimeout = Annotated[
+    float | None, typer.Option(help="Seconds for one attempt of a command or URL. [default: 60, 30]")
+]
+MetricRetries = Annotated[
+    int | None, typer.Option(help="Attempts of a command or URL after the first one. [default: 0, 2]")
+]
+MetricHeader = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VARIABLE", help="A header for a URL; its value is in that environment variable."),
+]
+CallsAtOnce = Annotated[int | None, typer.Option("--workers", help="Calls of a command or URL at once. [default: 1]")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse a column of numbers that holds something else, instead of a note.")
 ]

@@ -198,6 +198,8 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
         seed=request.seed,
         run=folder,
         class_names=job.target.class_names,
+        executor="threads" if request.workers > 1 else "serial",
+        workers=request.workers,
         quiet=quiet,
     )
 

@@ -17,11 +17,8 @@ from ...metrics.from_sklearn import rates_numbers
 from .first_call import FirstCall
 from .model import WIDE, TargetScale, metric_of_numbers
 from .parts import TableParts
-from .request import TableRequest
+from .request import FAR, TableRequest
 from .target import Target
-
-#: What is asked by starting a program or over a network is not asked for nothing.
-_FAR = ("cmd:", "http://", "https://")
 
 
 @final
@@ -49,7 +46,7 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
     plain = _of_classes(request, target) if target.labels is not None else _of_numbers(request, target)
     if plain.reads == "model":
         raise ConfigError(f"metric {plain.name!r} reads the whole model; on a table it must read scores and targets")
-    far, stated = request.metric.startswith(_FAR), request.bounds is not None
+    far, stated = request.metric.startswith(FAR), request.bounds is not None
     first_call = None
     if far:
         rows = target.values[parts.search]
@@ -76,7 +73,7 @@ def _of_classes(request: TableRequest, target: Target) -> Metric:
 def _of_numbers(request: TableRequest, target: Target) -> Metric:
     """The metric in the units of the column; its range is `WIDE` where nothing states one."""
     _refuse_metric_of_classes(request.metric, target)
-    if request.bounds is not None or request.metric.startswith(_FAR):
+    if request.bounds is not None or request.metric.startswith(FAR):
         metric = _named(request, request.bounds)
     else:
         try:
@@ -91,7 +88,13 @@ def _of_numbers(request: TableRequest, target: Target) -> Metric:
 
 def _named(request: TableRequest, bounds: tuple[float, float] | None) -> Metric:
     return metric_from_spec(
-        request.metric, higher_is_better=request.higher_is_better, bounds=bounds, reads=request.reads
+        request.metric,
+        higher_is_better=request.higher_is_better,
+        bounds=bounds,
+        reads=request.reads,
+        timeout=request.metric_timeout,
+        retries=request.metric_retries,
+        headers=request.headers,
     )
 
 

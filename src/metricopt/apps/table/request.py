@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
@@ -29,6 +31,8 @@ from .target import Task
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 #: Files that a command names are part of what makes a run the same run, if they are not larger than this.
 _CODE_BYTES = 1 << 22
+#: What is asked by starting a program or over a network is not asked for nothing.
+FAR = ("cmd:", "http://", "https://")
 _NAME_LENGTH = 60
 #: Stands for the examples of the acceptance test while there are none yet.
 SOME = Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1))
@@ -58,6 +62,9 @@ class TableRequest:
         confidence: of the intervals.
         seed: of everything random.
         device: where to search; None takes an accelerator if there is one.
+        metric_timeout, metric_retries: of a command or a URL. metric_headers: names of headers that a URL is asked with,
+            and of the environment variables that hold their values.
+        workers: how many metric calls are made side by side; for commands and URLs, which are waited for.
         strict: refuse cells that are no numbers in a column of numbers, instead of taking them for missing.
     """
 
@@ -83,6 +90,10 @@ class TableRequest:
     confidence: float = 0.95
     seed: int = 0
     device: str | None = None
+    metric_timeout: float | None = None
+    metric_retries: int | None = None
+    metric_headers: tuple[tuple[str, str], ...] = ()
+    workers: int = 1
     strict: bool = False
 
     def __post_init__(self) -> None:
@@ -105,6 +116,11 @@ class TableRequest:
         if self.loss is not None:
             resolved_loss(self.loss)
         at_least("seed", self.seed, 0)
+        at_least("workers", self.workers, 1)
+        if self.workers > 1 and not self.metric.startswith(FAR):
+            raise ConfigError(
+                f"--workers makes calls of a command or a URL side by side; metric {self.metric!r} runs in this process"
+            )
         fraction("test", self.test)
         fraction("acceptance", self.acceptance)
         if not 0.0 < self.validation < 1.0 or self.validation + self.test >= 0.95:
@@ -116,6 +132,11 @@ class TableRequest:
             raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {self.acceptance:g}")
         if not 0.5 <= self.confidence < 1.0:
             raise ConfigError(f"confidence must lie in [0.5, 1), got {self.confidence:g}; 0.95 is the default")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers with their values."""
+        return environment_headers(self.metric_headers)
 
     @property
     def budget(self) -> Budget:
@@ -152,6 +173,20 @@ class TableRequest:
             "seed": self.seed,
             "device": self.device,
         } | ({} if self.name is None else {"name": self.name})  # older runs have no such choice
+
+
+def environment_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Headers with the values that environment variables hold. Raises ConfigError where one is not set.
+
+    >>> environment_headers([("Authorization", "NO_SUCH_VARIABLE")])
+    Traceback (most recent call last):
+    ...
+    metricopt._errors.ConfigError: no environment variable 'NO_SUCH_VARIABLE', which --metric-header names; set it
+    """
+    missing = [variable for _, variable in pairs if variable not in os.environ]
+    if missing:
+        raise ConfigError(f"no environment variable {missing[0]!r}, which --metric-header names; set it")
+    return {name: os.environ[variable] for name, variable in pairs}
 
 
 def checked_name(name: str) -> str:

@@ -6,6 +6,7 @@ import difflib
 import re
 import shlex
 import shutil
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,9 @@ def metric_from_spec(
     higher_is_better: bool | None = None,
     bounds: tuple[float, float] | None = None,
     reads: Reads | None = None,
+    timeout: float | None = None,
+    retries: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Metric:
     """The metric that `text` names. Every error is one line, in the words of the command line.
 
@@ -54,6 +58,8 @@ def metric_from_spec(
         higher_is_better: the direction; needed where the metric does not state it: functions, commands and URLs.
         bounds: the range of its values; (0, 1) for functions, commands and URLs if None.
         reads: what it is given: "scores" (for functions, commands and URLs if None), "probabilities" or "labels".
+        timeout, retries: of a command or a URL: seconds for one attempt, and attempts after the first one.
+        headers: that a URL is asked with.
 
     Raises:
         ConfigError: the text names nothing, the direction is missing, or something given contradicts the metric.
@@ -66,6 +72,17 @@ def metric_from_spec(
     given: dict[str, Any] = {"bounds": bounds, "reads": reads}
     given = {key: value for key, value in given.items() if value is not None}
     text = text.strip()
+    far = {"timeout": timeout, "retries": retries, "headers": headers or None}
+    far = {key: value for key, value in far.items() if value is not None}
+    unusable = set(far) - ({"timeout", "retries"} if text.startswith(COMMAND) else set(far) if "://" in text else set())
+    if unusable:
+        told = ", ".join(
+            f"--metric-{name.removesuffix('s') if name == 'headers' else name}" for name in sorted(unusable)
+        )
+        raise ConfigError(
+            f"{told} is for a URL" + (" or a command" if unusable != {"headers"} else "") + f", not for {text!r}"
+        )
+    given |= far
     if not text:
         raise ConfigError("the name of the metric is empty; `metricopt metrics` lists those there are")
     if text.startswith(COMMAND):
