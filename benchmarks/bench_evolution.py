@@ -38,12 +38,12 @@ from metricopt.metrics import get_metric
 CANDIDATES, STEPS = 25, 15
 
 
-def task_of(width: int, *, rows: int = 2000, batch: int = 128) -> BaseTask:
+def task_of(width: int, *, rows: int = 2000, batch: int = 128, noise: float = 0.8) -> BaseTask:
     """Rows like those of MNIST: ten classes in 784 numbers."""
     source = generator("benchmark of evolution")
     centres = torch.rand(10, 784, generator=source)
     y = torch.randint(10, (rows,), generator=source)
-    x = centres[y] + 0.8 * torch.randn(rows, 784, generator=source)
+    x = centres[y] + noise * torch.randn(rows, 784, generator=source)
     return BaseTask(
         net=nn.Sequential(nn.Linear(784, width), nn.ReLU(), nn.Linear(width, 10)),
         x=x[: rows // 2],
@@ -96,7 +96,7 @@ def sides(width: int, batch: int = 128) -> tuple[Callable[[], object], Callable[
 
 def spared() -> tuple[float, float, float]:
     """Share of training steps that the filters spare, and the best error with and without them."""
-    task = task_of(16, rows=800)
+    task = task_of(16, rows=800, noise=3.0)
     settings = replace(PRESETS["small"], generations=6, local_steps=0, train_steps=60, known_losses=False)
     bare = replace(settings, archive=False, same_slopes=False, rejection_steps=0)
     errors, steps = [], []

@@ -181,6 +181,7 @@ def test_without_an_acceptance_test_the_figures_say_so():
         ({"metric": lambda model: 0.5, "reads": "model", "higher_is_better": True}, "reads the whole model"),
         ({"train": (X[:200], Y[:200] * float("nan"))}, "hold NaN"),
         ({"executor": "cloud"}, "executor must be"),
+        ({"executor": "threads"}, "threads would train on one and the same network"),
     ],
 )
 def test_what_cannot_work_is_refused_in_words(change, told):

@@ -42,6 +42,7 @@ from ..runtime import (
     Executor,
     RunFolder,
     SerialExecutor,
+    ThreadExecutor,
     make_executor,
     progress,
     read_sealed,
@@ -311,6 +312,8 @@ def _at_best_rate(task: BaseTask, how: EvolutionSettings, plain: LossFunction, s
 
 
 def _executor(executor: str | Executor, workers: int | None) -> Executor:
+    if executor == "threads" or isinstance(executor, ThreadExecutor):
+        raise ConfigError('threads would train on one and the same network; use executor="processes" or "ray"')
     if isinstance(executor, Executor):
         return executor
     if executor == "serial":
