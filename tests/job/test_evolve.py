@@ -52,6 +52,7 @@ def test_the_result_is_a_loss_a_network_and_what_was_found_out():
     assert found.model(X).shape == (400, 1) and not found.model.training
     assert found.interval is not None and found.accepted == (found.interval[0] > 0)
     assert found.calls > 10 and "in short" in found.summary() and "metric calls" in str(found)
+    assert found._repr_html_().startswith("<pre>") and "f(x)" in found._repr_html_()
     assert [one.size for one in found.front] == sorted(one.size for one in found.front)
 
 

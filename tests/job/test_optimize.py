@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import re
 from typing import Any
 
@@ -29,6 +30,7 @@ def test_an_accepted_result_is_a_plain_model_that_is_better_on_unseen_rows(case:
     assert [type(m) for m in outcome.model.modules()] == [type(m) for m in case.model.modules()]
     assert outcome.model.state_dict().keys() == case.model.state_dict().keys()
     assert not any(module._forward_hooks for module in outcome.model.modules())
+    assert outcome._repr_html_() == f"<pre>{html.escape(outcome.summary())}</pre>"  # what a notebook shows
     f1 = get_metric("f1")
     assert f1(outcome.model(case.train[0]), case.train[1]) > f1(case.model(case.train[0]), case.train[1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import math
 import os
 from collections.abc import Sequence
@@ -134,6 +135,10 @@ class Evolved:
 
     def __str__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary."""
+        return f"<pre>{html.escape(self.summary())}</pre>"
 
     def summary(self) -> str:
         """A few lines for a terminal: the formula, the figures, and why."""
