@@ -59,3 +59,10 @@ def test_options_that_cannot_be_are_refused():
 def test_metrics_of_values_find_them():
     assert [entry.card.name for entry in for_metric("mae")] == ["mae", "huber"]
     assert for_metric(as_metric("neg_mean_squared_error", bounds=(-10, 0)))[0].card.name == "mse"
+
+
+def test_the_squared_error_takes_a_column_and_has_its_gradient():
+    outputs = torch.tensor([[1.0], [3.0]], requires_grad=True)
+    loss = get_loss("mse")(outputs, torch.tensor([0.0, 1.0]))
+    loss.backward()
+    assert loss.item() == 2.5 and outputs.grad.tolist() == [[1.0], [2.0]]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,7 +86,8 @@ def evolve(
     """
     given = {name: value for name, value in ctx.params.items() if value is not None}
     work = _of_problem if names_a_function(data) else _of_table
-    result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
+    with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
+        result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
     show(result, as_json=as_json)
     if fail_if_unchanged and not result.accepted:
         raise typer.Exit(UNCHANGED)

@@ -79,7 +79,8 @@ def optimize(
     """
     given = {name: value for name, value in ctx.params.items() if value is not None}
     work = _of_problem if names_a_function(data) else _of_table
-    result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
+    with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
+        result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
     show(result, as_json=as_json)
     if fail_if_unchanged and not result.accepted:
         raise typer.Exit(UNCHANGED)
@@ -89,8 +90,7 @@ def resumable(ctx: typer.Context, work: Callable[[Begun], Printed]) -> Printed:
     """Do the work; Ctrl-C names what is kept and the command that goes on."""
     folders: list[Path] = []
     try:
-        with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
-            return work(folders.append)
+        return work(folders.append)
     except KeyboardInterrupt:
         kept = f"what was done is kept in {folders[-1]}" if folders else "nothing had begun"
         command = as_command(ctx.meta[ARGUMENTS])

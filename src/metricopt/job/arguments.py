@@ -50,6 +50,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
     >>> inner = nn.Linear(2, 1)
     >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
     ...     unwrapped(nn.DataParallel(inner)) is inner, len(caught)
     (True, 1)
     """

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from metricopt.apps.table.file import read_table
-from metricopt.apps.table.job import _settled
+from metricopt.apps.table.job import settled
 from metricopt.apps.table.request import TableRequest
 from metricopt.apps.table.row_names import note_on, row_names
 from people import people
@@ -51,4 +51,4 @@ def test_the_job_says_so_unless_it_is_dropped(tmp_path: Path) -> None:
     frame.to_csv(path, index=False)
     for drop, said in (((), True), (("key",), False)):
         wanted = TableRequest(path=path, target="income", metric="f1", drop=drop)
-        assert any("'key'" in note for note in _settled(wanted, read_table(path))[2]) is said
+        assert any("'key'" in note for note in settled(wanted, read_table(path))[2]) is said

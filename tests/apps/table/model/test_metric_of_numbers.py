@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from metricopt._errors import ConfigError
-from metricopt.apps.table.model import WIDE, TargetScale, metric_of_numbers, squared_error
+from metricopt.apps.table.model import WIDE, TargetScale, metric_of_numbers
 from metricopt.metrics import Metric, as_metric
 
 NUMBERS = torch.tensor([0.0, 10.0, 20.0, 50.0], dtype=torch.float64)  # mean 20, mean absolute error of the mean 15
@@ -58,11 +58,3 @@ def test_a_range_that_cannot_be_told_is_refused(metric) -> None:
     with pytest.raises(ConfigError, match="cannot be told from the data; correct the direction, or state the range"):
         of_numbers(Metric(metric, name="odd", higher_is_better=False, bounds=WIDE))
     assert of_numbers(replace(Metric(metric, name="odd", higher_is_better=False), bounds=(-9, 9))).bounds == (-9, 9)
-
-
-def test_the_squared_error_takes_a_column_and_has_its_gradient() -> None:
-    outputs = torch.tensor([[1.0], [3.0]], requires_grad=True)
-    loss = squared_error(outputs, torch.tensor([0.0, 1.0]))
-    loss.backward()
-    assert loss.item() == 2.5 and outputs.grad is not None
-    assert outputs.grad.tolist() == [[1.0], [2.0]]
