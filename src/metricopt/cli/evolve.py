@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from .._errors import ConfigError
 from ..job.problem_function import build_problem, names_a_function
 from . import options
 from .exit_codes import UNCHANGED
@@ -141,22 +140,17 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.request import default_folder
     from ..job import evolve as evolve_loss
-    from .optimize import in_free_folder, metric_of_problem
+    from .optimize import in_free_folder, metric_of_problem, refuse_table_options, source_of
 
     spec = given["data"]
-    strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
-    if strange or given["task"] != "auto":
-        raise ConfigError(
-            f"{', '.join(strange) or '--task'} goes with a table, but {spec} builds a problem; leave it out"
-        )
+    refuse_table_options(given, _TABLE_ONLY)
     known = inspect.signature(evolve_loss).parameters
     arguments = {name: value for name, value in build_problem(spec, of=evolve_loss).items() if name in known}
     names = ("name", "loss", "objective", "rate", "acceptance", "confidence", "seed", "executor", "workers")
     arguments |= {name: given[name] for name in names if name in given}
     arguments |= metric_of_problem(arguments, given, spec)
     arguments.setdefault("settings", _settings(given))
-    source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
-    usual = default_folder(source, given.get("name") or arguments["metric"].name)
+    usual = default_folder(source_of(spec), given.get("name") or arguments["metric"].name)
     found, folder = in_free_folder(
         lambda folder: evolve_loss(**arguments, run=folder, quiet=quiet),
         given.get("run"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -163,11 +162,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from .result_of_problem import printed_outcome, renamed
 
     spec = given["data"]
-    strange = [f"--{name}" for name in _TABLE_ONLY if name in given]
-    if strange or given["task"] != "auto":
-        raise ConfigError(
-            f"{', '.join(strange) or '--task'} goes with a table, but {spec} builds a problem; leave it out"
-        )
+    refuse_table_options(given, _TABLE_ONLY)
     if "name" in given:
         checked_name(given["name"])
     arguments = build_problem(spec)
@@ -180,8 +175,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         arguments["method"] = names[0] if len(names) == 1 else names
     if "calls" in given or "seconds" in given:
         arguments["budget"] = Budget(calls=given.get("calls"), seconds=given.get("seconds"))
-    source = spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
-    usual = default_folder(source, given.get("name") or arguments["metric"].name)
+    usual = default_folder(source_of(spec), given.get("name") or arguments["metric"].name)
     outcome, folder = in_free_folder(
         lambda folder: optimize_model(**arguments, run=folder, quiet=quiet), given.get("run"), usual, begun
     )
@@ -190,10 +184,25 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     return printed_outcome(outcome, folder)
 
 
+def refuse_table_options(given: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise ConfigError where an option of tables, one of `names`, was given for a problem."""
+    strange = [f"--{name}" for name in names if name in given]
+    if strange or given["task"] != "auto":
+        raise ConfigError(
+            f"{', '.join(strange) or '--task'} goes with a table, but {given['data']} builds a problem; leave it out"
+        )
+
+
+def source_of(spec: str) -> str:
+    """The file or module of `file.py:function` or `module:function`, as run folders are called by it."""
+    return spec.rpartition(":")[0].rpartition(".")[2] if ".py:" not in spec else spec.rpartition(":")[0]
+
+
 def in_free_folder(work: Callable[[Path], T], wanted: Path | None, usual: Path, begun: Begun) -> tuple[T, Path]:
     """Do the work in the folder that was named; else in the usual one, with a number behind it where that holds
     another run."""
-    for number in itertools.count(1):
+    number = 1
+    while True:
         folder = wanted or (usual if number == 1 else usual.with_name(f"{usual.name}-{number}"))
         begun(folder)
         try:
@@ -201,7 +210,7 @@ def in_free_folder(work: Callable[[Path], T], wanted: Path | None, usual: Path, 
         except OtherRun:
             if wanted is not None:
                 raise
-    raise AssertionError("unreachable")
+            number += 1
 
 
 def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:

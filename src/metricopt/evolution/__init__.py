@@ -5,9 +5,9 @@ from __future__ import annotations
 from .candidate import Candidate
 from .canonical import canonical, simplified
 from .formula import Formula
-from .learners import BaseTask, Learners, flat, initial, taught, turned
+from .learners import BaseTask, Learners, initial, taught, turned
 from .local_search import folded, tuned, weight_slopes
-from .loss_population import FormulaLosses, LossPopulation, Outputs, PlainLosses
+from .loss_population import FormulaLosses, LossPopulation, Outputs, PlainLosses, flat
 from .operators import OPERATORS, Operator, add_operator
 from .rivals import NeuralLosses, gp_lfl, neural_loss, random_formulas, taylor, taylor_glo
 from .search import KNOWN, SCALES, Final, final_pair, finals, generations

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
 from .._errors import CheckpointError, ConfigError
 from .canonical import canonical
@@ -72,7 +72,7 @@ def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, see
     It runs in whatever process it is sent to; formulas travel as text.
     """
     formulas = [parse(text) for text in trees]
-    weights = None
+    weights, written = None, []
     if settings.local_steps:
         weights = tuned(
             task,
@@ -83,21 +83,23 @@ def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, see
             rate=settings.meta_rate,
             first_order=settings.first_order,
         )
-        weights = torch.tensor([float(f"{weight:.4g}") for weight in weights.tolist()])  # as they are written
+        written = _written(weights.tolist())
+        weights = torch.tensor(written)
     losses = FormulaLosses(formulas, task.outputs, weights)
     scales = [1.0] * len(formulas)
     if settings.same_scale:
-        scales = [float(f"{scale:.4g}") for scale in scales_like(task.objective, losses, task, seed=seed)]
+        scales = _written(scales_like(task.objective, losses, task, seed=seed))
         losses = FormulaLosses(formulas, task.outputs, weights, torch.tensor(scales))
     learners = taught(task, losses, steps=settings.train_steps, seed=seed)
     errors = [task.error(scores) for scores in learners.predict(task.val_x)]
-    each = [()] * len(formulas) if weights is None else [_written(w) for w in weights.split(losses.sizes)]
+    left = iter(written)
+    each = [tuple(islice(left, size)) for size in losses.sizes]
     return [Candidate(*of) for of in zip(formulas, each, errors, scales, strict=True)]
 
 
-def _written(weights: Tensor) -> tuple[float, ...]:
-    """In single precision they are the numbers that they are written as."""
-    return tuple(float(f"{weight:.4g}") for weight in weights.tolist())
+def _written(numbers: Sequence[float]) -> list[float]:
+    """Numbers as a formula shows them: what is trained is what is written."""
+    return [float(f"{number:.4g}") for number in numbers]
 
 
 #: Tries formulas, in this process or elsewhere, and gives the candidates in order.

@@ -17,7 +17,7 @@ from .._random import generator
 from .._types import LossFunction
 from .._vmap_or_loop import VmapOrLoop
 from ..metrics import Metric
-from .loss_population import OUTPUTS, LossPopulation, Outputs, PlainLosses
+from .loss_population import OUTPUTS, LossPopulation, Outputs, PlainLosses, flat
 
 _BLOCK = 4096
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -90,11 +90,6 @@ def training_mode(net: nn.Module) -> None:
 def turned(metric: Metric, value: float) -> float:
     """A raw value such that less is better; the same again turns it back."""
     return -value if metric.higher_is_better else value
-
-
-def flat(scores: Tensor, outputs: Outputs) -> Tensor:
-    """Scores as metrics and losses take them: `(N,)` where there is one column."""
-    return scores[..., 0] if outputs in ("binary", "values") and scores.shape[-1] == 1 else scores
 
 
 def initial(net: nn.Module, *, source: torch.Generator) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from .._adam import Adam
 from .._errors import ConfigError
 from .._random import generator
 from .formula import Formula
-from .learners import BaseTask, Learners, flat, training_mode
-from .loss_population import FormulaLosses, LossPopulation
+from .learners import BaseTask, Learners, training_mode
+from .loss_population import FormulaLosses, LossPopulation, flat
 
 
 class Weighted(Protocol):
@@ -84,11 +84,7 @@ def weight_slopes(
     unroll: int = 1,
     first_order: bool = False,
 ) -> Tensor:
-    """d objective / d weights, through `unroll` steps of training from a fresh network.
-
-    Raises: ConfigError where the network has running figures (batch norm), which a differentiated step cannot change:
-        they are left as they are, so there must be none that matter.
-    """
+    """d objective / d weights, through `unroll` steps of training from a fresh network."""
     source = generator("local search", seed, step)
     learners = Learners(task.net, len(losses), source=source)
     training_mode(task.net)

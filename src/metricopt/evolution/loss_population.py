@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .._scores import to_probabilities
 from .._types import LossFunction
 from .formula import Formula
 from .operators import OPERATORS
@@ -22,9 +23,12 @@ OUTPUTS: tuple[Outputs, ...] = ("binary", "multiclass", "multilabel", "values")
 
 def predictions(scores: Tensor, outputs: Outputs) -> Tensor:
     """f(x) of raw scores `(..., B, C)`: probabilities of classes and labels, values as they are."""
-    if outputs == "multiclass":
-        return scores.softmax(-1)
-    return scores if outputs == "values" else scores.sigmoid()
+    return scores if outputs == "values" else to_probabilities(scores, outputs)
+
+
+def flat(scores: Tensor, outputs: Outputs) -> Tensor:
+    """Scores as metrics and losses take them: `(N,)` where there is one column."""
+    return scores[..., 0] if outputs in ("binary", "values") and scores.shape[-1] == 1 else scores
 
 
 def encoded(targets: Tensor, outputs: Outputs, columns: int) -> Tensor:
@@ -63,10 +67,10 @@ class PlainLosses(LossPopulation):
         return len(self._losses)
 
     def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
-        flat = self._outputs in ("binary", "values")
-        each = [one[..., 0] if flat and one.shape[-1] == 1 else one for one in scores]
-        targets = targets.reshape(-1) if flat else targets
-        return torch.stack([loss(one, targets) for loss, one in zip(self._losses, each, strict=True)])
+        targets = targets.reshape(-1) if self._outputs in ("binary", "values") else targets
+        return torch.stack(
+            [loss(flat(one, self._outputs), targets) for loss, one in zip(self._losses, scores, strict=True)]
+        )
 
 
 @final

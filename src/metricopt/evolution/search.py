@@ -19,8 +19,8 @@ from .canonical import canonical
 from .filters import can_train, slope_key, slopes_of
 from .formula import Formula
 from .genetic import Breeder, elite
-from .learners import BaseTask, Learners, flat, taught, turned
-from .loss_population import FormulaLosses, PlainLosses
+from .learners import BaseTask, Learners, taught, turned
+from .loss_population import FormulaLosses, PlainLosses, flat
 from .settings import EvolutionSettings
 from .state import FATES, Generation, SearchState, with_hall
 from .text import parse
@@ -271,13 +271,9 @@ def _shared(
     size = min(settings.side_by_side, max(1, -(-len(trees) // executor.workers)))
     groups = [trees[start : start + size] for start in range(0, len(trees), size)]
     done: dict[int, list[Candidate]] = {}
-    for outcome in executor.map(partial(_try_group, task, settings, seed), groups):
+    for outcome in executor.map(partial(tried, task, settings=settings, seed=seed), groups):
         done[outcome.index] = outcome.result()
     return [candidate for at in range(len(groups)) for candidate in done[at]]
-
-
-def _try_group(task: BaseTask, settings: EvolutionSettings, seed: int, trees: list[str]) -> list[Candidate]:
-    return tried(task, trees, settings, seed)
 
 
 def _told(state: SearchState) -> str:

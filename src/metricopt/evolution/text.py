@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
 from typing import Any
 
 from .._errors import ConfigError
@@ -185,7 +184,3 @@ def _unreadable(node: ast.expr) -> ConfigError:
     return ConfigError(
         f"a formula cannot hold {shown(ast.unparse(node))}; it is made of y, f(x), numbers, + - * and: {functions}"
     )
-
-
-#: How a formula is written, by name.
-NOTATIONS: dict[str, Callable[[Formula], str]] = {"text": to_text, "latex": to_latex}

@@ -36,7 +36,7 @@ from ..evolution import (
     turned,
 )
 from ..evolution.loss_population import OUTPUTS
-from ..losses import for_metric
+from ..losses import aimed_loss
 from ..metrics import Metric, as_metric
 from ..runtime import (
     Executor,
@@ -258,7 +258,7 @@ def _prepared(
     usual = "mse" if found == "values" else "cross_entropy"
     plain = _of_scores(loss or usual, "loss")
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", usual) if loss else usual
-    aimed = _of_scores(objective, "objective") if objective else _aimed(metric, found) or plain
+    aimed = _of_scores(objective, "objective") if objective else aimed_loss(metric, found) or plain
     task = BaseTask(
         net=net,
         x=rows[0].inputs,
@@ -286,15 +286,6 @@ def _of_scores(loss: str | LossFunction, name: str) -> LossFunction:
 def _shape_of(model: nn.Module) -> str:
     """A digest of what a network is made of; its values are drawn anew and do not count."""
     return digest([str(model), *((name, list(value.shape)) for name, value in model.state_dict().items())])
-
-
-def _aimed(metric: Metric, outputs: Outputs) -> LossFunction | None:
-    """The first loss of the library that is aimed at the metric and owns no state."""
-    for entry in for_metric(metric):
-        card = entry.card
-        if outputs in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
-            return entry.factory()
-    return None
 
 
 def _at_best_rate(task: BaseTask, how: EvolutionSettings, plain: LossFunction, seed: int) -> tuple[BaseTask, int]:

@@ -13,7 +13,7 @@ from .catalogue import LOSSES
 from .classification.cross_entropy import cross_entropy
 from .confusion.anyloss import anyloss
 from .confusion.soft_f_beta import soft_f_beta
-from .for_metric import for_metric
+from .for_metric import aimed_loss, for_metric
 
 
 def get_loss(name: str, **options: Any) -> LossFunction:
@@ -29,4 +29,14 @@ def get_loss(name: str, **options: Any) -> LossFunction:
     return LOSSES[name].factory(**options)
 
 
-__all__ = ["LOSSES", "Card", "LossEntry", "anyloss", "cross_entropy", "for_metric", "get_loss", "soft_f_beta"]
+__all__ = [
+    "LOSSES",
+    "Card",
+    "LossEntry",
+    "aimed_loss",
+    "anyloss",
+    "cross_entropy",
+    "for_metric",
+    "get_loss",
+    "soft_f_beta",
+]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from .._errors import ConfigError
+from .._types import LossFunction
 from .aims import AIMS, SAME, canonical, options_in
 from .card import Card, LossEntry
 from .catalogue import LOSSES
@@ -51,6 +52,19 @@ def for_metric(metric: object) -> list[LossEntry]:
     # Stable: the order of the catalogue settles the rest.
     aimed.sort(key=lambda entry: (_lacks(entry, options), *_distance(entry.card, aims)))
     return [replace(entry, bound=_bound(entry, aims, options)) for entry in aimed]
+
+
+def aimed_loss(metric: object, kind: str) -> LossFunction | None:
+    """The first loss aimed at `metric` that takes scores of this kind as they are, needs no option and owns no state.
+
+    >>> aimed_loss("f1", "binary") is None, aimed_loss("ndcg", "values") is None
+    (False, True)
+    """
+    for entry in for_metric(metric):
+        card = entry.card
+        if kind in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
+            return entry.factory()
+    return None
 
 
 def _unknown(name: str, aim: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .._errors import ConfigError
-from .plain_values import count, counts, number, numbers, parts, text, texts
+from .plain_values import Setter, count, counts, number, numbers, parts, text, texts
 
 _MOST_GENERATIONS, _MOST_LOSSES, _MOST_PLACES = 10_000, 100, 1_000
 
@@ -24,10 +24,11 @@ class GenerationShown:
     fates: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        put = Setter(self)
         for name in ("best", "median"):
             value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else number(name, value))
-        object.__setattr__(self, "fates", counts("fates", self.fates, 100))
+            put(**{name: None if value is None else number(name, value)})
+        put(fates=counts("fates", self.fates, 100))
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,8 @@ class LossShown:
     value: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "formula", text("formula", self.formula))
-        object.__setattr__(self, "size", count("size", self.size))
-        object.__setattr__(self, "value", number("value", self.value))
+        put = Setter(self)
+        put(formula=text("formula", self.formula), size=count("size", self.size), value=number("value", self.value))
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class CurveShown:
     negative: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", text("name", self.name))
-        for name in ("positive", "negative"):
-            object.__setattr__(self, name, numbers(name, getattr(self, name), _MOST_PLACES))
+        put = Setter(self)
+        put(name=text("name", self.name))
+        put(**{name: numbers(name, getattr(self, name), _MOST_PLACES) for name in ("positive", "negative")})
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,17 @@ class LossSearch:
     curves: tuple[CurveShown, ...]
 
     def __post_init__(self) -> None:
-        for name in ("formula", "latex", "short", "plain", "axis"):
-            object.__setattr__(self, name, text(name, getattr(self, name)))
-        object.__setattr__(self, "baseline", number("baseline", self.baseline))
-        object.__setattr__(self, "fates", texts("fates", self.fates, 100))
-        object.__setattr__(self, "places", numbers("places", self.places, _MOST_PLACES))
+        put = Setter(self)
+        put(**{name: text(name, getattr(self, name)) for name in ("formula", "latex", "short", "plain", "axis")})
+        put(baseline=number("baseline", self.baseline), fates=texts("fates", self.fates, 100))
+        put(places=numbers("places", self.places, _MOST_PLACES))
         for name, kind, most in (
             ("generations", GenerationShown, _MOST_GENERATIONS),
             ("front", LossShown, _MOST_LOSSES),
             ("finals", LossShown, _MOST_LOSSES),
             ("curves", CurveShown, 20),
         ):
-            object.__setattr__(self, name, parts(name, getattr(self, name), kind, most))
+            put(**{name: parts(name, getattr(self, name), kind, most)})
         if any(len(one.fates) != len(self.fates) for one in self.generations):
             raise ConfigError(f"each generation must have a count for each of {len(self.fates)} fates")
         if any(len(side) != len(self.places) for one in self.curves for side in (one.positive, one.negative)):

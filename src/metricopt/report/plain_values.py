@@ -17,6 +17,17 @@ MAX_COUNT = 2**53
 MAX_SIZE = 1e100
 
 
+class Setter:
+    """Puts checked values into a frozen dataclass while it is made."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __call__(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self._target, name, value)
+
+
 def text(name: str, value: Any) -> str:
     """A string of at most `MAX_TEXT` characters."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:

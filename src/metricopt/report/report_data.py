@@ -10,7 +10,21 @@ from typing import Any
 from .._errors import ConfigError
 from . import strict_json
 from .loss_search_data import LossSearch
-from .plain_values import MAX_SIZE, MAX_TEXT, count, counts, flag, mapping, number, numbers, parts, several, text, texts
+from .plain_values import (
+    MAX_SIZE,
+    MAX_TEXT,
+    Setter,
+    count,
+    counts,
+    flag,
+    mapping,
+    number,
+    numbers,
+    parts,
+    several,
+    text,
+    texts,
+)
 
 #: The most of each thing that a report holds: enough for every run that ends, too few for a page that hangs.
 MAX_STAGES = 64
@@ -60,7 +74,7 @@ class Stage:
     observed: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(name=text("name", self.name), title=text("title", self.title))
         put(value=_optional("value", self.value), calls=count("calls", self.calls))
         put(seconds=_at_least_zero("seconds", self.seconds), chosen=flag("chosen", self.chosen))
@@ -87,7 +101,7 @@ class Run:
     label: str
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(steps=counts("steps", self.steps, MAX_POINTS), label=text("label", self.label))
         put(mean=numbers("mean", self.mean, MAX_POINTS), std=numbers("std", self.std, MAX_POINTS))
         if self.losses is not None:
@@ -119,7 +133,7 @@ class Prediction:
     observed: float
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(predicted=number("predicted", self.predicted), observed=number("observed", self.observed))
         put(spread=_at_least_zero("spread", self.spread))
 
@@ -133,7 +147,7 @@ class Point:
     value: float
 
     def __post_init__(self) -> None:
-        _Setter(self)(x=number("x", self.x), y=number("y", self.y), value=number("value", self.value))
+        Setter(self)(x=number("x", self.x), y=number("y", self.y), value=number("value", self.value))
 
 
 @dataclass(frozen=True)
@@ -150,7 +164,7 @@ class Confusion:
     after: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(labels=texts("labels", self.labels, MAX_CLASSES))
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise ConfigError(f"labels must be two or more different names, got {len(self.labels)} with repetitions")
@@ -177,7 +191,7 @@ class Histogram:
     threshold_after: float | None = None
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(title=text("title", self.title), edges=numbers("edges", self.edges, MAX_BINS + 1))
         if len(self.edges) < 2 or any(b <= a for a, b in zip(self.edges, self.edges[1:], strict=False)):
             raise ConfigError("edges must be two or more increasing numbers")
@@ -206,7 +220,7 @@ class OnTestRows:
     high: float | None = None
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(rows=count("rows", self.rows), before=number("before", self.before), after=number("after", self.after))
         put(low=_optional("low", self.low), high=_optional("high", self.high))
         _check_interval(self.low, self.high)
@@ -268,7 +282,7 @@ class ReportData:
     loss_search: LossSearch | None = field(default=None, metadata=strict_json.MAY_LACK)
 
     def __post_init__(self) -> None:
-        put = _Setter(self)
+        put = Setter(self)
         put(**{name: text(name, getattr(self, name)) for name in ("title", "metric", "reason")})
         put(**{name: flag(name, getattr(self, name)) for name in ("higher_is_better", "accepted", "verified")})
         put(bounds=_bounds(self.bounds), before=number("before", self.before), after=number("after", self.after))
@@ -282,7 +296,7 @@ class ReportData:
         put(facts={name: text(f"facts[{name[:80]!r}]", entry) for name, entry in facts.items()})
         self._check_pictures(put)
 
-    def _check_pictures(self, put: _Setter) -> None:
+    def _check_pictures(self, put: Setter) -> None:
         put(stages=parts("stages", self.stages, Stage, MAX_STAGES), runs=parts("runs", self.runs, Run, MAX_RUNS))
         put(predictions=parts("predictions", self.predictions, Prediction, MAX_POINTS))
         put(embedding=parts("embedding", self.embedding, Point, MAX_POINTS))
@@ -333,17 +347,6 @@ class ReportData:
         Raises: CheckpointError, naming the field, where the text is not exactly that.
         """
         return strict_json.from_json(text, cls, what="report_data")
-
-
-class _Setter:
-    """Puts checked values into a frozen dataclass while it is made."""
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-
-    def __call__(self, **values: Any) -> None:
-        for name, value in values.items():
-            object.__setattr__(self._target, name, value)
 
 
 def _optional(name: str, value: Any) -> float | None:

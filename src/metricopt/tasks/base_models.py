@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from .images import CifarResNet
 
 def linear(inputs: tuple[int, ...], outputs: int) -> nn.Sequential:
     """One layer on the flat input."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(_flat(inputs), outputs))
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(inputs), outputs))
 
 
 def perceptron(inputs: tuple[int, ...], outputs: int, *, hidden: tuple[int, ...] = (64,)) -> nn.Sequential:
@@ -22,7 +23,7 @@ def perceptron(inputs: tuple[int, ...], outputs: int, *, hidden: tuple[int, ...]
 
     Differs from the paper: it has two of 1,000, which take an hour where this takes minutes, on two cores.
     """
-    widths = (_flat(inputs), *hidden)
+    widths = (math.prod(inputs), *hidden)
     layers: list[nn.Module] = [nn.Flatten()]
     for width, out in pairwise(widths):
         layers += [nn.Linear(width, out), nn.ReLU()]
@@ -95,13 +96,6 @@ BASE_MODELS.add("mlp", perceptron)
 BASE_MODELS.add("lenet5", lenet5)
 BASE_MODELS.add("all_cnn_c", all_cnn_c)
 BASE_MODELS.add("resnet", resnet)
-
-
-def _flat(inputs: tuple[int, ...]) -> int:
-    count = 1
-    for size in inputs:
-        count *= size
-    return count
 
 
 def _image(inputs: tuple[int, ...], name: str, sizes: tuple[int, ...]) -> tuple[int, int]:

@@ -102,7 +102,7 @@ def optimize_table(
     )
     identity = request.identity(file.digest)
     usual = base or default_folder(str(request.path), request.name or request.metric)
-    folder = run or free_folder(usual, identity)
+    folder = run or _free_folder(usual, identity)
     if is_finished(folder) and read_identity(folder) == identity:
         return TableResult(folder=folder, summary=TableSummary.load(folder), again=True)
     frame, target, notes = settled(request, file)
@@ -111,7 +111,7 @@ def optimize_table(
     notes = (*notes, target.told(), parts.told(), *wanted.notes)
     for note in notes:
         say(note)
-    if wanted.first_call is not None and is_free(folder):  # a metric that fails leaves no folder
+    if wanted.first_call is not None and _is_free(folder):  # a metric that fails leaves no folder
         wanted.first_call.make()
     with RunFolder(folder, identity) as held:
         begun(folder)
@@ -134,12 +134,12 @@ def optimize_table(
     return TableResult(folder=folder, summary=summary, again=False)
 
 
-def free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
+def _free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
     """`base`, or the first one with a number behind its name that is free or holds this very run."""
     number = 1
     while True:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        if is_free(folder):
+        if _is_free(folder):
             return folder
         try:
             if read_identity(folder) == identity:
@@ -149,7 +149,7 @@ def free_folder(base: Path, identity: Mapping[str, Any]) -> Path:
         number += 1
 
 
-def is_free(folder: Path) -> bool:
+def _is_free(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 

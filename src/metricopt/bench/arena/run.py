@@ -17,7 +17,7 @@ from ..._checks import at_least
 from ..._random import generator
 from ...adapters import InputBias, OutputShift, attach
 from ...job.adaptation import adapt
-from ...losses import for_metric
+from ...losses import aimed_loss
 from ...methods import METHODS, LossFinetune, Method
 from ...metrics import Budget, Metric
 from ...problem import Problem
@@ -205,10 +205,9 @@ _AIMS = {
 def _aimed_loss(run: ArenaRun, arena: Arena) -> Any:
     """The first loss aimed at the metric that takes these targets; else class-weighted or plain training loss."""
     judge = run.problem.partition(":")[2]
-    for entry in for_metric(_AIMS[judge]) if judge in _AIMS else ():
-        card = entry.card
-        if arena.outputs in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
-            return entry.factory()
+    found = aimed_loss(_AIMS[judge], arena.outputs) if judge in _AIMS else None
+    if found is not None:
+        return found
     return squared_error if arena.outputs == "values" else cross_entropy
 
 

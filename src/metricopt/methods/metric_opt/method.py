@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..._random import derive_seed
 from ..._types import LossFunction
-from ...losses import for_metric
+from ...losses import aimed_loss
 from ...metrics import METRICS
 from ...problem import Problem
 from ...search import Moves, Pool, ScoreView, Worth, climb_surrogates, mixtures
@@ -126,11 +126,8 @@ class _Run:
         metric, kind = self._problem.metric, self._problem.workload.kind
         if metric.name.split("(")[0] not in METRICS:  # a function of the user's may have any name
             return []
-        for entry in for_metric(metric):
-            card = entry.card
-            if kind in card.targets and card.reads == "scores" and not card.stateful and not card.needs:
-                return [entry.factory()]
-        return []
+        found = aimed_loss(metric, kind)
+        return [] if found is None else [found]
 
     def _climbs_of_prior(self) -> Tensor:
         """Points along climbs of a function that was learned elsewhere, the most promising first."""
