@@ -295,3 +295,19 @@ def test_a_ranking_of_many_thousands_stays_exact():
     s, y = torch.randn(30_000, generator=random), (torch.rand(30_000, generator=random) < 0.2).float()
     assert get_metric("average_precision")(s, y) == pytest.approx(sk.average_precision_score(y, s), abs=1e-12)
     assert get_metric("auroc")(s, y) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-12)
+
+
+RATES = {
+    "precision": lambda y, p: sk.precision_score(y, p, **ONES),
+    "recall": lambda y, p: sk.recall_score(y, p, **ONES),
+    "specificity": lambda y, p: sk.recall_score(y, p, pos_label=0, **ONES),
+    "false_positive_rate": lambda y, p: 1 - sk.recall_score(y, p, pos_label=0, **ONES) if 0 in y else 0.0,
+    "selection_rate": lambda y, p: float(np.mean(p)),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_rates_on_every_small_input(name):
+    for y, p in itertools.product(itertools.product(range(2), repeat=4), repeat=2):
+        value = get_metric(name)(scores_of(p, 2), torch.as_tensor(y))
+        assert value == pytest.approx(RATES[name](np.array(y), np.array(p)), abs=1e-12)

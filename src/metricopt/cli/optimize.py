@@ -41,6 +41,7 @@ def optimize(
     data: options.Data,
     target: options.Target = None,
     metric: options.MetricSpec = None,
+    subject_to: options.SubjectTo = None,
     name: options.Name = None,
     maximize: options.Maximize = None,
     bounds: options.Bounds = None,
@@ -122,6 +123,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
         if name in settings:
             settings[name] = listed_names(settings[name])
     settings["metric_headers"] = headers_of(given)
+    settings["subject_to"] = tuple(given.get("subject_to") or ())
     request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
     return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
 
@@ -216,7 +218,7 @@ def in_free_folder(work: Callable[[Path], T], wanted: Path | None, usual: Path, 
 def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str) -> dict[str, Any]:
     """The metric of a problem: what the command line names, else what the function gave."""
     from ..apps.table.request import environment_headers
-    from ..metrics import as_metric, metric_from_spec
+    from ..metrics import as_metric, constrained, limit_from_spec, metric_from_spec
 
     stated = {name: problem.pop(name, None) for name in ("higher_is_better", "bounds", "reads")}
     here = {"higher_is_better": given.get("maximize"), "bounds": given.get("bounds"), "reads": given.get("reads")}
@@ -227,7 +229,10 @@ def metric_of_problem(problem: dict[str, Any], given: dict[str, Any], spec: str)
     metric = given.get("metric", problem.get("metric"))
     if metric is None:
         raise ConfigError(f"name the metric with --metric, or let {spec} return one; `metricopt metrics` lists some")
-    if not isinstance(metric, str):
-        return {"metric": as_metric(metric, **stated)}
     far: dict[str, Any] = {"timeout": given.get("metric_timeout"), "retries": given.get("metric_retries")}
-    return {"metric": metric_from_spec(metric, **stated, **far, headers=environment_headers(headers_of(given)))}
+    if isinstance(metric, str):
+        found = metric_from_spec(metric, **stated, **far, headers=environment_headers(headers_of(given)))
+    else:
+        found = as_metric(metric, **stated)
+    limits = [limit_from_spec(text) for text in given.get("subject_to") or ()]
+    return {"metric": constrained(found, *limits) if limits else found}

@@ -20,6 +20,10 @@ MetricSpec = Annotated[
         autocompletion=complete.metrics,
     ),
 ]
+SubjectTo = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LIMIT", help='A limit on another metric, like "recall >= 0.9"; may be given several times.'),
+]
 Name = Annotated[
     str | None, typer.Option(help="What the metric is called in the result and the report. [default: its own name]")
 ]

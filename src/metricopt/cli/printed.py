@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import typer
 
+from ..report import Term
 from .grid import Column, print_grid
 
 #: What `after` of a part is of: the change that was accepted, the one that was refused, or the model as it was.
@@ -52,6 +53,7 @@ class Printed:
         higher_is_better: the direction of the metric; confidence: of the intervals.
         accepted: whether the model was changed.
         lines: what else is said, in order.
+        terms: objective and limits of a constrained metric.
         plain: the same as one JSON object.
     """
 
@@ -62,6 +64,7 @@ class Printed:
     accepted: bool
     lines: tuple[str, ...]
     plain: Mapping[str, Any]
+    terms: tuple[Term, ...] = ()
 
     def with_lines(self, *lines: str) -> Printed:
         """The same with more said directly below the table."""
@@ -77,8 +80,28 @@ def show(result: Printed, *, as_json: bool) -> None:
     columns = [Column(""), *(Column(name, number=True) for name in numbers)]
     typer.echo(result.title)
     print_grid(columns, [_cells(part, result) for part in result.parts], plain=True)
+    if result.terms:
+        _show_terms(result)
     for line in result.lines:
         typer.echo(line)
+
+
+def _show_terms(result: Printed) -> None:
+    """Objective and limits, measured where the first row of the table was."""
+    columns = [Column(result.parts[0].name), *(Column(name, number=True) for name in ("before", "after"))]
+    columns += [Column(f"{100 * result.confidence:g} % interval", number=True), Column("kept")]
+    rows = [
+        (
+            one.text,
+            f"{one.before:.4g}",
+            f"{one.after:.4g}",
+            "" if one.low is None else f"{one.low:.4g} to {one.high:.4g}",
+            "" if one.kept is None else "yes" if one.kept else "no",
+        )
+        for one in result.terms
+    ]
+    print_grid(columns, rows, plain=True)
+    typer.echo("Where a limit is broken, the constrained metric lies outside the range of what is wanted, by how far.")
 
 
 def verdict_of_test(part: Part, result_accepted: bool, higher_is_better: bool) -> str | None:

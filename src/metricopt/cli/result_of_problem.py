@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..job import Outcome
@@ -56,6 +56,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
             f"Use it:     metricopt.load({str(folder)!r}, model=your_model).model",
             f"Report:     {page}",
         ),
+        terms=outcome.terms,
         plain={
             "metric": outcome.metric,
             "higher_is_better": outcome.higher_is_better,
@@ -66,6 +67,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
             "confidence": outcome.confidence,
             "acceptance": figures_of(part, outcome.higher_is_better),
             "test": None,
+            "terms": [asdict(one) for one in outcome.terms],
             "calls": outcome.calls,
             "seconds": outcome.seconds,
             "run": str(folder),

@@ -44,6 +44,7 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
         confidence=summary.confidence,
         accepted=summary.accepted,
         lines=(*filter(None, lines), "", *where),
+        terms=summary.terms,
         plain=_plain(summary, folder, page, acceptance, test) | {"again": result.again},
     )
 

@@ -14,7 +14,7 @@ from .._scores import flatten_binary, score_kind, to_labels
 from ..methods import Result, Trace
 from ..metrics import Metric
 from ..problem import Problem
-from ..report import Confusion, Histogram, Point, Prediction, ReportData, Run, Stage
+from ..report import Confusion, Histogram, Point, Prediction, ReportData, Run, Stage, Term
 from ..value import ValueFunction, interpolate
 from ..workload import Workload
 from .acceptance import Verdict
@@ -48,6 +48,7 @@ def build_report(
     scores: Scores | None,
     title: str,
     class_names: Sequence[str] | None,
+    terms: tuple[Term, ...],
 ) -> ReportData:
     """The data of the report of one run; nothing here asks the metric."""
     metric = problem.metric
@@ -74,6 +75,7 @@ def build_report(
         embedding=_embedding(metric, teller) if teller else (),
         confusion=confusion_of(scores, class_names) if scores else None,
         histogram=histogram_of(scores, class_names) if scores else None,
+        terms=terms,
     )
 
 

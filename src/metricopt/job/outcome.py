@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .._errors import CheckpointError, ConfigError
 from ..profiles import Profile
-from ..report import ReportData
+from ..report import ReportData, Term
 from ..runtime import (
     check_template,
     digest_of_file,
@@ -32,6 +32,7 @@ from ..runtime import (
 from ..value import LearnedLoss, LearnedValue, Reading, read_metric
 from .events import Observed
 from .stages import Candidate
+from .terms import told as limits_told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,20 @@ class Outcome:
                 figures += f", expect {self.expected_gain:+.4f}"
         told = f"{figures}; {sign}\n{self.reason} {self.calls} metric calls, {self.seconds:.1f} s."
         reading = self.reading
-        return told if reading is None or not reading.parts else f"{told}\nThe metric rewards {reading}."
+        lines = [told, limits_told(self.terms, "acceptance rows" if self.interval is not None else "search rows")]
+        if reading is not None and reading.parts:
+            lines.append(f"The metric rewards {reading}.")
+        return "\n".join(filter(None, lines))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Of a constrained metric the objective and each limit, on the rows of `before` and `after`; none of others."""
+        return self.report_data.terms
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the model that comes back keeps all limits of a constrained metric on the acceptance rows."""
+        return all((one.kept if self.accepted else one.kept_before) is not False for one in self.terms)
 
     @property
     def reading(self) -> Reading | None:

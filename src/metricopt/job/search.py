@@ -14,7 +14,7 @@ from torch.utils.data import Subset
 from .._errors import NotFoldable
 from ..adapters import AdaptedModel
 from ..asking import Ask, AskOnce, Question
-from ..metrics import Budget, Metric
+from ..metrics import Budget, Metric, as_judged
 from ..problem import Problem
 from ..runtime import Advance, MetricCache, describe_environment, one_thread
 from ..value import LearnedValue, read_metric
@@ -29,6 +29,7 @@ from .preparation import Prepared, ready
 from .request import Limits
 from .sanity_checks import MOST_OF_TRAIN, check_finite, like_probabilities, one_class
 from .stages import Candidate, MethodLike, Plan, best, label_kind, plan, run_stages
+from .terms import terms_of
 
 
 class Search:
@@ -129,6 +130,7 @@ class Search:
             proposal = problem.start if chosen is None else chosen.result.phi
             scores = self._scores(None if holdout is None or isinstance(holdout, Metric) else holdout, proposal)
             verdict = self._verdict(proposal, scores, limits, confidence)
+            terms = terms_of(metric, scores.before, scores.after, scores.targets, confidence=confidence)
         self._tell(
             Checked(
                 before=verdict.before,
@@ -154,6 +156,7 @@ class Search:
             scores=scores,
             title=f"{type(self._original).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
+            terms=terms,
         )
         return Outcome(
             architecture=self._merged(proposal) if verdict.accepted else self._original,
@@ -179,8 +182,9 @@ class Search:
 
     def _verdict(self, proposal: Tensor, scores: Scores, limits: Limits, confidence: float) -> Verdict:
         problem, seconds, holdout = self._problem, limits.total.seconds, self._holdout
+        judged = as_judged(problem.metric)
         if holdout is None or isinstance(holdout, Metric):
-            metric = problem.metric if holdout is None else holdout
+            metric = judged if holdout is None else holdout
             before, after = (self._rating(metric, phi, one) for phi, one in self._both(proposal, scores))
             if not bool(proposal.any()):
                 return nothing_found(before())
@@ -191,16 +195,16 @@ class Search:
             )
         groups = holdout.groups if isinstance(holdout, Examples) else self._prepared.holdout_groups
         return paired_test(
-            problem.metric,
+            judged,
             scores.before,
             scores.after,
             scores.targets,
             resamples=limits.resamples,
             confidence=confidence,
             seed=self._seed,
-            how=resampling_of(problem.metric.resampling, self._workload.kind, groups),
+            how=resampling_of(judged.resampling, self._workload.kind, groups),
             groups=groups,
-            rate=lambda questions: self._rated(problem.metric, questions),
+            rate=lambda questions: self._rated(judged, questions),
             at_once=max(self._ask.at_once(1) // 2, 1),
             more=lambda: seconds is None or self._cache.tick() < seconds,
         )

@@ -2,7 +2,8 @@
 
 from .as_metric import as_metric
 from .budget import Budget, Meter, MeterState
-from .external import from_command, from_url, metric_from_spec
+from .constrained import Constraint, as_judged, constrained
+from .external import from_command, from_url, limit_from_spec, metric_from_spec
 from .from_function import from_function, from_model_function
 from .from_sklearn import from_sklearn
 from .from_torchmetrics import from_torchmetrics
@@ -15,13 +16,16 @@ __all__ = [
     "METRICS",
     "SHORT_NAMES",
     "Budget",
+    "Constraint",
     "Meter",
     "MeterState",
     "Metric",
     "MetricCard",
     "MetricEntry",
     "ShortName",
+    "as_judged",
     "as_metric",
+    "constrained",
     "from_command",
     "from_function",
     "from_model_function",
@@ -29,5 +33,6 @@ __all__ = [
     "from_torchmetrics",
     "from_url",
     "get_metric",
+    "limit_from_spec",
     "metric_from_spec",
 ]

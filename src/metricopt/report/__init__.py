@@ -15,6 +15,7 @@ from .report_data import (
     ReportData,
     Run,
     Stage,
+    Term,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ReportData",
     "Run",
     "Stage",
+    "Term",
     "render",
     "write",
 ]

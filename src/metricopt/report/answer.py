@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -34,14 +34,15 @@ class Answer:
     gain: str
     interval: str
     measured: str
-    on_test: str
+    decided: str
     numbers: tuple[tuple[str, str], ...]
     wide: Markup | None
     narrow: Markup | None
 
 
 def answer(report_data: ReportData) -> Answer:
-    """The answer of a report, in words and as a picture of the interval."""
+    """The answer of a report, in words and as a picture of the interval: of the test rows where there are some."""
+    given, report_data = report_data, quoted(report_data)
     words = Wording(report_data)
     tested = report_data.low is not None and report_data.high is not None and not words.unchanged
     state = "kept" if not report_data.accepted else "accepted" if report_data.verified else "unverified"
@@ -56,15 +57,15 @@ def answer(report_data: ReportData) -> Answer:
         if words.unchanged
         else _headline(report_data, words),
         reason=report_data.reason,
-        before=words.value(report_data.before),
+        before=words.shown_before,
         before_label=words.before,
-        after=words.value(report_data.after),
+        after=words.shown_after,
         after_label=words.after,
         unchanged=words.unchanged,
         gain=words.difference(report_data.gain),
         interval=_interval(report_data, words),
-        measured=_measured(report_data),
-        on_test=_on_test(report_data, words),
+        measured=_measured(given, words),
+        decided=_decided(given, words),
         numbers=(
             (f"{report_data.calls:,}", "metric call" if report_data.calls == 1 else "metric calls"),
             (duration(report_data.seconds), "in all"),
@@ -77,6 +78,8 @@ def answer(report_data: ReportData) -> Answer:
 def _headline(report_data: ReportData, words: Wording) -> str:
     if not report_data.accepted:
         return f"No gain in {words.metric} could be shown: {words.kept}"
+    if report_data.terms:
+        return _headline_of_terms(report_data)
     change = (
         "rises"
         if report_data.after > report_data.before
@@ -87,6 +90,14 @@ def _headline(report_data: ReportData, words: Wording) -> str:
     if change == "stays":
         return f"{words.metric} stays at {words.value(report_data.after)}"
     return f"{words.metric} {change} from {words.value(report_data.before)} to {words.value(report_data.after)}"
+
+
+def _headline_of_terms(report_data: ReportData) -> str:
+    """Of a constrained metric: what became of the objective, and which limits hold."""
+    objective, *limits = report_data.terms
+    broken = [one.text for one in limits if not one.kept]
+    told = f"{', '.join(broken)} does not hold" if broken else f"{', '.join(one.text for one in limits)} holds"
+    return f"{objective.text} {plain(objective.before, 3)} → {plain(objective.after, 3)}, and {told}"
 
 
 def _interval(report_data: ReportData, words: Wording) -> str:
@@ -100,7 +111,22 @@ def _digits(confidence: float) -> int:
     return 0 if abs(100 * confidence - round(100 * confidence)) < 1e-9 else 1
 
 
-def _measured(report_data: ReportData) -> str:
+def quoted(report_data: ReportData) -> ReportData:
+    """The data with the figures to quote as the main ones: those of the test rows, of a change that was accepted."""
+    test = report_data.test
+    if test is None or not report_data.accepted:
+        return report_data
+    terms = test.terms or report_data.terms
+    return replace(report_data, before=test.before, after=test.after, low=test.low, high=test.high, terms=terms)
+
+
+def _measured(report_data: ReportData, words: Wording) -> str:
+    if report_data.test is not None:
+        rows = f"{counted(report_data.test.rows, 'test row')} that nobody chose by"
+        if report_data.accepted:
+            return f"Measured on {rows}: the figures to quote."
+        kept = f"On {rows}, the model as it was has {words.value(report_data.test.before)}: the figure to quote."
+        return f"Before and after were measured on the acceptance part, which the search never saw. {kept}"
     if not report_data.verified:
         return (
             "Not verified: these numbers come from the data that the search itself looked at, so they are likely to be "
@@ -109,16 +135,17 @@ def _measured(report_data: ReportData) -> str:
     return "Measured on the acceptance part of the validation data, which the search never saw."
 
 
-def _on_test(report_data: ReportData, words: Wording) -> str:
-    """The figures to quote, in one sentence; nothing where there are no such rows."""
-    if report_data.test is None:
+def _decided(report_data: ReportData, words: Wording) -> str:
+    """What decided, in one sentence, where it is not what is shown above; nothing else."""
+    if report_data.test is None or not report_data.accepted:
         return ""
-    test, rows = report_data.test, f"On {counted(report_data.test.rows, 'test row')} that nobody chose by"
-    if not report_data.accepted:
-        return f"{rows}, the model stayed as it was: {words.value(test.before)}."
-    change = f"{words.value(test.before)} → {words.value(test.after)}"
-    gain = "" if test.low is None or test.high is None else f" ({words.interval(test.low, test.high)})"
-    return f"{rows}: {change}{gain}."
+    change = f"{words.value(report_data.before)} → {words.value(report_data.after)}"
+    gain = ""
+    if report_data.low is not None and report_data.high is not None:
+        gain = f" ({words.interval(report_data.low, report_data.high)})"
+    if not report_data.verified:
+        return f"The search was trusted, without an acceptance test; on the rows that it looked at: {change}."
+    return f"Accepted on other rows, the acceptance part of the validation data: {change}{gain}."
 
 
 def _picture(report_data: ReportData, words: Wording, width: int) -> Markup:
@@ -155,6 +182,7 @@ def _signed(value: float, words: Wording) -> str:
 
 def sentence(report_data: ReportData) -> str:
     """The answer in one line of plain text, for a title or a preview."""
+    report_data = quoted(report_data)
     words = Wording(report_data)
     calls = counted(report_data.calls, "metric call")
     return f"{_headline(report_data, words)} ({calls}, {duration(report_data.seconds)})"

@@ -35,6 +35,7 @@ MAX_CLASSES = 100
 MAX_SERIES = 8
 MAX_BINS = 1_000
 MAX_FACTS = 200
+MAX_TERMS = 32
 
 __all__ = [
     "MAX_CLASSES",
@@ -48,6 +49,7 @@ __all__ = [
     "ReportData",
     "Run",
     "Stage",
+    "Term",
 ]
 
 
@@ -204,6 +206,35 @@ class Histogram:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Term:
+    """One part of a constrained metric, measured before and after.
+
+    Args:
+        text: the objective's name, or the limit in words.
+        before, after: its value.
+        low, high: an interval of the value after; None for the objective.
+        kept_before, kept: whether the limit is kept before and after; None for the objective.
+    """
+
+    text: str
+    before: float
+    after: float
+    low: float | None = None
+    high: float | None = None
+    kept_before: bool | None = None
+    kept: bool | None = None
+
+    def __post_init__(self) -> None:
+        put = Setter(self)
+        put(text=text("text", self.text), before=number("before", self.before), after=number("after", self.after))
+        put(low=_optional("low", self.low), high=_optional("high", self.high))
+        _check_interval(self.low, self.high)
+        for name in ("kept_before", "kept"):
+            if getattr(self, name) is not None:
+                put(**{name: flag(name, getattr(self, name))})
+
+
+@dataclass(frozen=True, kw_only=True)
 class OnTestRows:
     """The metric on rows that nothing was chosen by: the figures to quote.
 
@@ -211,6 +242,7 @@ class OnTestRows:
         rows: how many.
         before, after: raw metric of the model as given and of the one that came back.
         low, high: confidence interval of the gain, positive = better; both None where the model stayed as it was.
+        terms: objective and limits of a constrained metric.
     """
 
     rows: int
@@ -218,12 +250,14 @@ class OnTestRows:
     after: float
     low: float | None = None
     high: float | None = None
+    terms: tuple[Term, ...] = field(default=(), metadata=strict_json.MAY_LACK)
 
     def __post_init__(self) -> None:
         put = Setter(self)
         put(rows=count("rows", self.rows), before=number("before", self.before), after=number("after", self.after))
         put(low=_optional("low", self.low), high=_optional("high", self.high))
         _check_interval(self.low, self.high)
+        put(terms=parts("terms", self.terms, Term, MAX_TERMS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +280,7 @@ class ReportData:
         stages, runs, predictions, embedding, confusion, histogram: what the pictures show; all may be empty.
         test: the same on rows that nothing was chosen by, None where there are none.
         loss_search: of a search for losses; then before is the plain loss, after the one that was found.
+        terms: objective and limits of a constrained metric on the rows of `before` and `after`.
 
     Raises:
         ConfigError: where a field has a value that cannot be shown; the message names the field.
@@ -280,6 +315,7 @@ class ReportData:
     histogram: Histogram | None = None
     test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older reports
     loss_search: LossSearch | None = field(default=None, metadata=strict_json.MAY_LACK)
+    terms: tuple[Term, ...] = field(default=(), metadata=strict_json.MAY_LACK)
 
     def __post_init__(self) -> None:
         put = Setter(self)
@@ -300,6 +336,7 @@ class ReportData:
         put(stages=parts("stages", self.stages, Stage, MAX_STAGES), runs=parts("runs", self.runs, Run, MAX_RUNS))
         put(predictions=parts("predictions", self.predictions, Prediction, MAX_POINTS))
         put(embedding=parts("embedding", self.embedding, Point, MAX_POINTS))
+        put(terms=parts("terms", self.terms, Term, MAX_TERMS))
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ConfigError(f"the names of stages must differ, got {', '.join(name[:80] for name in names)}")

@@ -43,6 +43,16 @@ class Wording:
         self.after = "after" if report_data.accepted or self.unchanged else "proposed (refused)"
         self.part = "acceptance part" if report_data.verified else "search part"
 
+        terms = report_data.terms
+        #: What stands before and after: of a constrained metric its objective, and whether limits are broken.
+        self.shown_before, self.shown_after = self.value(report_data.before), self.value(report_data.after)
+        if terms:
+            self.shown_before, self.shown_after = (self.value(one) for one in (terms[0].before, terms[0].after))
+            if any(one.kept_before is False for one in terms):
+                self.before += ", a limit broken"
+            if any(one.kept is False for one in terms):
+                self.after += ", a limit broken"
+
     def value(self, raw: float) -> str:
         """A raw value of the metric."""
         return plain(raw, self.decimals)

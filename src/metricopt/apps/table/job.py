@@ -15,8 +15,9 @@ from ...asking import AskOnce, ask_in_turn
 from ...job.acceptance import paired_test, planned_resamples
 from ...job.one_call import optimize
 from ...job.outcome import Outcome
-from ...metrics import Budget, Metric
-from ...report import OnTestRows, ReportData, write
+from ...metrics import Budget, Metric, as_judged
+from ...job.terms import terms_of
+from ...report import OnTestRows, ReportData, Term, write
 from ...runtime import MetricCache, RunFolder, progress, read_identity, write_atomically
 from ...workload import Examples
 from .file import TableFile, find_column, read_table
@@ -204,30 +205,34 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
     )
 
 
-def _tested(job: _Job, outcome: Outcome, cache: MetricCache, *, quiet: bool) -> tuple[Figures | None, int]:
-    """The figures on the rows that nobody has seen so far, and how many metric calls they took."""
+def _tested(
+    job: _Job, outcome: Outcome, cache: MetricCache, *, quiet: bool
+) -> tuple[Figures | None, int, tuple[Term, ...]]:
+    """The figures on the rows that nobody has seen so far, how many metric calls they took, and the terms there."""
     if len(job.parts.test) == 0:
-        return None, 0
-    part, resamples = job.rows("test"), planned_resamples(job.request.calls)
+        return None, 0, outcome.terms
+    part, resamples, judged = job.rows("test"), planned_resamples(job.request.calls), as_judged(job.metric)
     before = scores_of(job.network, part.inputs)
     after = scores_of(outcome.model.eval(), part.inputs) if outcome.accepted else before
     with progress(2 + 2 * resamples, "test rows", quiet=quiet or not outcome.accepted) as advance:
         ask = AskOnce(ask_in_turn, cache, advance)
         verdict = paired_test(
-            job.metric,
+            judged,
             before,
             after,
             part.targets,
             resamples=resamples,
             confidence=job.request.confidence,
             seed=job.request.seed,
-            rate=lambda questions: list(ask(job.metric, questions, Budget().start())),
+            rate=lambda questions: list(ask(judged, questions, Budget().start())),
         )
     figures = Figures(rows=len(part), before=verdict.before, after=verdict.after, low=verdict.low, high=verdict.high)
-    return figures, verdict.calls
+    return figures, verdict.calls, terms_of(judged, before, after, part.targets, confidence=job.request.confidence)
 
 
-def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int) -> TableSummary:
+def _summary(
+    job: _Job, outcome: Outcome, test: Figures | None, test_calls: int, terms: tuple[Term, ...]
+) -> TableSummary:
     low, high = outcome.interval or (0.0, 0.0)
     reading = outcome.reading
     return TableSummary(
@@ -250,6 +255,7 @@ def _summary(job: _Job, outcome: Outcome, test: Figures | None, test_calls: int)
         test_calls=test_calls,
         seconds=outcome.seconds,
         notes=job.notes,
+        terms=terms,
         reading=str(reading.named(job.target.class_names or ())) if reading and reading.parts else "",
     )
 
@@ -287,4 +293,4 @@ def _on_test_rows(summary: TableSummary) -> OnTestRows | None:
     if test is None:
         return None
     low, high = (test.low, test.high) if summary.accepted else (None, None)
-    return OnTestRows(rows=test.rows, before=test.before, after=test.after, low=low, high=high)
+    return OnTestRows(rows=test.rows, before=test.before, after=test.after, low=low, high=high, terms=summary.terms)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ..._errors import ConfigError, MetricError
 from ..._random import generator
-from ...metrics import ALIASES, METRICS, Metric, metric_from_spec
-from ...metrics.external.from_spec import in_options
+from ...metrics import ALIASES, METRICS, Constraint, Metric, constrained, metric_from_spec
+from ...metrics.constrained import split_limit
+from ...metrics.external.from_spec import direction_of_limit, in_options
 from ...metrics.from_sklearn import rates_numbers
 from .first_call import FirstCall
 from .model import WIDE, TargetScale, metric_of_numbers
@@ -43,6 +44,32 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
     Raises:
         ConfigError: there is no such metric, it does not go with the target, or it fails; one line says why.
     """
+    found = _one_metric(request, target, parts)
+    if not request.subject_to:
+        return found
+    limits = []
+    for text in request.subject_to:
+        name, at_least, limit = split_limit(text)
+        of = replace(
+            request,
+            metric=name,
+            higher_is_better=direction_of_limit(name, at_least),
+            bounds=None,
+            reads=None,
+            metric_timeout=None,
+            metric_retries=None,
+            metric_headers=(),
+            workers=1,
+            subject_to=(),
+        )
+        if name.startswith(FAR):
+            raise ConfigError(f"a limit must be on a metric of this process, not on {name!r}, which is asked too often")
+        limits.append(Constraint(metric=_one_metric(of, target, parts).metric, at_least=at_least, limit=limit))
+    return replace(found, metric=constrained(found.metric, *limits))
+
+
+def _one_metric(request: TableRequest, target: Target, parts: TableParts) -> TableMetric:
+    """The metric itself, or one that is limited."""
     plain = _of_classes(request, target) if target.labels is not None else _of_numbers(request, target)
     if plain.reads == "model":
         raise ConfigError(f"metric {plain.name!r} reads the whole model; on a table it must read scores and targets")

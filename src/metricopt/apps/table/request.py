@@ -21,6 +21,7 @@ from ...job.preparation import resolved_device, resolved_loss
 from ...job.request import divided
 from ...methods import METHODS
 from ...metrics import Budget
+from ...metrics.constrained import split_limit
 from ...metrics.external.route import without_query
 from ...metrics.metric import checked_bounds
 from ...runtime import shown
@@ -65,6 +66,7 @@ class TableRequest:
         metric_timeout, metric_retries: of a command or a URL. metric_headers: names of headers that a URL is asked with,
             and of the environment variables that hold their values.
         workers: how many metric calls are made side by side; for commands and URLs, which are waited for.
+        subject_to: limits on other metrics, like "recall >= 0.9".
         strict: refuse cells that are no numbers in a column of numbers, instead of taking them for missing.
     """
 
@@ -95,6 +97,7 @@ class TableRequest:
     metric_headers: tuple[tuple[str, str], ...] = ()
     workers: int = 1
     strict: bool = False
+    subject_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.bounds is not None:  # (0, 10) and (0.0, 10.0) are the same run
@@ -115,6 +118,8 @@ class TableRequest:
         divided(self.budget, SOME, learned=False)
         if self.loss is not None:
             resolved_loss(self.loss)
+        for limit in self.subject_to:
+            split_limit(limit)
         at_least("seed", self.seed, 0)
         at_least("workers", self.workers, 1)
         if self.workers > 1 and not self.metric.startswith(FAR):
@@ -172,7 +177,12 @@ class TableRequest:
             "confidence": self.confidence,
             "seed": self.seed,
             "device": self.device,
-        } | ({} if self.name is None else {"name": self.name})  # older runs have no such choice
+        } | self._later_choices()
+
+    def _later_choices(self) -> dict[str, str]:
+        """Choices that older runs do not have, where they were made."""
+        name = {} if self.name is None else {"name": self.name}
+        return name | ({"subject_to": "; ".join(self.subject_to)} if self.subject_to else {})
 
 
 def environment_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

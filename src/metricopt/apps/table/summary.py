@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
 
-from ..._errors import CheckpointError
+from ..._errors import CheckpointError, ConfigError
+from ...report import Term
 from ...runtime import read_sealed, write_sealed
 from .model.settings_fields import Fields
 
@@ -52,6 +53,7 @@ class TableSummary:
         seconds: of search, acceptance test and test.
         notes: what was noticed on the way.
         reading: what the metric turned out to reward, in words; empty where that was not learned.
+        terms: objective and limits of a constrained metric, on test rows, without them on the acceptance rows.
     """
 
     source: str
@@ -72,6 +74,7 @@ class TableSummary:
     seconds: float
     notes: tuple[str, ...]
     reading: str = ""
+    terms: tuple[Term, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write it; a folder that has it is finished."""
@@ -89,7 +92,8 @@ class TableSummary:
         found = read_sealed(path)
         if (found.pop("kind", None), found.pop("version", None)) != (_KIND, _VERSION):
             raise CheckpointError(f"{str(path)!r} is not the summary of a job on a table of this version. Begin anew.")
-        fields = Fields(found, str(path), tuple(cls.__dataclass_fields__))
+        terms = found.pop("terms", [])  # summaries of before had none
+        fields = Fields({**found, "terms": terms}, str(path), tuple(cls.__dataclass_fields__))
         return cls(
             source=fields.text("source"),
             target=fields.text("target"),
@@ -109,6 +113,7 @@ class TableSummary:
             seconds=fields.number("seconds"),
             notes=fields.texts("notes"),
             reading=fields.text("reading"),
+            terms=_terms(terms, path),
         )
 
 
@@ -129,3 +134,10 @@ def _figures(value: object, path: Path) -> Figures:
 
 
 _FIGURES = Figures.__dataclass_fields__
+
+
+def _terms(value: object, path: Path) -> tuple[Term, ...]:
+    try:
+        return tuple(Term(**one) for one in value)  # type: ignore[attr-defined]
+    except (TypeError, ConfigError) as error:
+        raise CheckpointError(f"terms in {path} are none: {error}. Begin anew.") from error

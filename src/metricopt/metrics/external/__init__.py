@@ -2,6 +2,6 @@
 
 from .command import Command, from_command
 from .endpoint import Endpoint, from_url
-from .from_spec import metric_from_spec
+from .from_spec import limit_from_spec, metric_from_spec
 
-__all__ = ["Command", "Endpoint", "from_command", "from_url", "metric_from_spec"]
+__all__ = ["Command", "Endpoint", "from_command", "from_url", "limit_from_spec", "metric_from_spec"]

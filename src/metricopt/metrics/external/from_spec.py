@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..._errors import ConfigError
 from ..._types import Reads
 from ..as_metric import as_metric
+from ..constrained import Constraint, split_limit
 from ..from_function import from_function
 from ..library import ALIASES, METRICS, get_metric
 from ..metric import Metric
@@ -93,6 +94,23 @@ def metric_from_spec(
         return _function(text, higher_is_better, given)
     thing = _with_options(text) if _WITH_OPTIONS.fullmatch(text) else text
     return _known(thing, higher_is_better, given)
+
+
+def limit_from_spec(text: str) -> Constraint:
+    """The limit that a text like "recall >= 0.9" or "checks.py:complaints <= 20" states, on whatever `metric_from_spec`
+    reads.
+
+    >>> str(limit_from_spec("recall_at_k(k=5) >= 0.1"))
+    'recall_at_k(k=5) >= 0.1'
+    """
+    name, at_least, limit = split_limit(text)
+    metric = metric_from_spec(name, higher_is_better=direction_of_limit(name, at_least))
+    return Constraint(metric=metric, at_least=at_least, limit=limit)
+
+
+def direction_of_limit(name: str, at_least: bool) -> bool | None:
+    """What is told of the direction of a limited metric that does not state it; a limit from below is on something good."""
+    return at_least if ":" in name else None
 
 
 def _command(text: str, higher_is_better: bool | None, given: dict[str, Any]) -> Metric:

@@ -8,7 +8,7 @@ from typing import Any
 from ..._errors import ConfigError
 from ..._registry import Registry
 from ..metric import Metric
-from . import agreement, overlap, ranking, recall_at_k
+from . import agreement, overlap, ranking, rates, recall_at_k
 from .card import MetricCard, MetricEntry
 
 METRICS: Registry[MetricEntry] = Registry("metric")
@@ -18,6 +18,11 @@ for _card, _factory in (
     (overlap.F1, overlap.f1),
     (overlap.F_BETA, overlap.f_beta),
     (overlap.JACCARD, overlap.jaccard),
+    (rates.PRECISION, rates.precision),
+    (rates.RECALL, rates.recall),
+    (rates.SPECIFICITY, rates.specificity),
+    (rates.FALSE_POSITIVE_RATE, rates.false_positive_rate),
+    (rates.SELECTION_RATE, rates.selection_rate),
     (agreement.G_MEAN, agreement.g_mean),
     (agreement.BALANCED_ACCURACY, agreement.balanced_accuracy),
     (agreement.MCC, agreement.mcc),

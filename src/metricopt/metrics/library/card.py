@@ -29,6 +29,7 @@ class MetricCard:
         options: options that must be given, with a typical value; empty where all have defaults.
         perfect_is_one: whether a perfect prediction always has utility 1; recall at k has not where there are
             more than k positives.
+        perfect_is_best: whether no prediction beats a perfect one; a rate that is only ever limited has no such wish.
         reference: whose numbers it equals.
     """
 
@@ -41,6 +42,7 @@ class MetricCard:
     kinds: tuple[ScoreKind, ...]
     options: Mapping[str, float] = field(default_factory=dict)
     perfect_is_one: bool = True
+    perfect_is_best: bool = True
     reference: str
 
 

@@ -13,10 +13,12 @@ from .embedding import embedding
 from .loss_search import LOSS_SEARCH_FIGURES
 from .predictions import predictions
 from .scores import scores
+from .terms import terms
 from .trajectories import trajectories
 
-#: Each draws one picture of a report, or says why there is none.
-FIGURES: tuple[Callable[[ReportData], Figure | Absent], ...] = (
+#: Each draws one picture of a report, or says why there is none; None where it does not belong to this kind of run.
+FIGURES: tuple[Callable[[ReportData], Figure | Absent | None], ...] = (
+    terms,
     classes,
     confusion,
     scores,
@@ -30,7 +32,7 @@ FIGURES: tuple[Callable[[ReportData], Figure | Absent], ...] = (
 _OF_NETWORKS: tuple[Callable[[ReportData], Figure | Absent], ...] = (classes, confusion, scores)
 
 
-def figures_of(report_data: ReportData) -> tuple[Callable[[ReportData], Figure | Absent], ...]:
+def figures_of(report_data: ReportData) -> tuple[Callable[[ReportData], Figure | Absent | None], ...]:
     """The pictures of this kind of run."""
     return FIGURES if report_data.loss_search is None else (*LOSS_SEARCH_FIGURES, *_OF_NETWORKS)
 
