@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .job import Evolved, Outcome, evolve, learn_value, load, optimize
     from .losses import get_loss
     from .methods import MetricOpt
-    from .metrics import Budget, Metric, as_metric, from_sklearn, from_torchmetrics, get_metric
+    from .metrics import Budget, Metric, as_metric, constrained, from_sklearn, from_torchmetrics, get_metric
     from .problem import Problem
     from .search import Guide, GuidedES
     from .value import LearnedLoss, LearnedValue, ValueFunction
@@ -42,6 +42,7 @@ _FACE: dict[str, str] = {
     "Budget": ".metrics",
     "as_metric": ".metrics",
     "get_metric": ".metrics",
+    "constrained": ".metrics",
     "from_sklearn": ".metrics",
     "from_torchmetrics": ".metrics",
     "get_loss": ".losses",
@@ -90,6 +91,7 @@ __all__ = [
     "ValueFunction",
     "as_metric",
     "attach",
+    "constrained",
     "evolve",
     "from_sklearn",
     "from_torchmetrics",

@@ -55,5 +55,11 @@ def rare() -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 @pytest.fixture
+def more() -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows of the same kind, so many that the gain is beyond doubt."""
+    return rare_class(1400)
+
+
+@pytest.fixture
 def mixed() -> tuple[pd.DataFrame, pd.Series]:
     return mixed_table()

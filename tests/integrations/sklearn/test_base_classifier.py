@@ -10,13 +10,13 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 
 from metricopt._errors import ConfigError
 from metricopt.integrations.sklearn import MetricOptClassifier
@@ -115,10 +115,11 @@ def test_weights_reach_the_base(rare: Data, quick: dict[str, Any]) -> None:
 
 def test_what_cannot_be_a_base_is_an_error(rare: Data, quick: dict[str, Any]) -> None:
     X, y = rare
-    with pytest.raises(ConfigError, match=r"with predict_proba, got LinearSVC\(\); wrap it in"):
-        MetricOptClassifier(base=LinearSVC(), **quick).fit(X, y)
-    with pytest.raises(ConfigError, match=r"with predict_proba, got LinearSVC\(\); wrap it in"):
-        MetricOptClassifier(base=LinearSVC().fit(X, y), **quick).fit(X, y)
+    with pytest.raises(ConfigError, match=r"with predict_proba or decision_function, got LinearRegression\(\)"):
+        MetricOptClassifier(base=LinearRegression(), **quick).fit(X, y)
+    ovo = SVC(decision_function_shape="ovo")
+    with pytest.raises(ConfigError, match='need decision_function_shape="ovr"'):
+        MetricOptClassifier(base=ovo, **quick).fit(X, np.arange(len(y)) % 4)
     with pytest.raises(ConfigError, match="fit of Pipeline takes no sample_weight"):
         MetricOptClassifier(base=make_pipeline(GaussianNB()), **quick).fit(X, y, sample_weight=np.ones(len(y)) + y)
     fitted = GaussianNB().fit(X, y)

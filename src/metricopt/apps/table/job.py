@@ -15,8 +15,8 @@ from ...asking import AskOnce, ask_in_turn
 from ...job.acceptance import paired_test, planned_resamples
 from ...job.one_call import optimize
 from ...job.outcome import Outcome
-from ...metrics import Budget, Metric, as_judged
 from ...job.terms import terms_of
+from ...metrics import Budget, Metric, as_judged
 from ...report import OnTestRows, ReportData, Term, write
 from ...runtime import MetricCache, RunFolder, progress, read_identity, write_atomically
 from ...workload import Examples

@@ -1,4 +1,4 @@
-"""Any classifier with probabilities as a giver of scores."""
+"""Any classifier with probabilities, or with a decision function, as a giver of scores."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ _LEAST = 1e-9
 
 
 def is_fitted(base: Any) -> bool:
+    """Whether it is fitted; CatBoost says so itself, in a way of its own."""
+    if callable(own := getattr(base, "is_fitted", None)):
+        return bool(own())
     from sklearn.exceptions import NotFittedError
     from sklearn.utils.validation import check_is_fitted
 
@@ -32,7 +35,7 @@ def fit_clone(base: Any, X: Any, y: NDArray[Any], weights: Tensor | None) -> Any
     """A fitted clone of `base`.
 
     Raises:
-        ConfigError: there are weights, but its `fit` takes none; or it has no `predict_proba`.
+        ConfigError: there are weights, but its `fit` takes none; or it gives no scores.
     """
     from sklearn.base import clone
     from sklearn.utils.validation import has_fit_parameter
@@ -46,21 +49,22 @@ def fit_clone(base: Any, X: Any, y: NDArray[Any], weights: Tensor | None) -> Any
             f"sample_weight or class_weight is given, but fit of {type(base).__name__} takes no sample_weight; leave "
             "them out, or set the class weights of base itself"
         )
-    refuse_without_probabilities(fitted)
+    refuse_without_scores(fitted)
     return fitted
 
 
-def refuse_without_probabilities(base: Any) -> None:
-    """Raise ConfigError unless a fitted `base` has `predict_proba` and `classes_`."""
-    if not (hasattr(base, "predict_proba") and hasattr(base, "classes_")):
+def refuse_without_scores(base: Any) -> None:
+    """Raise ConfigError unless a fitted `base` has `classes_` and `predict_proba` or `decision_function`."""
+    if not ((hasattr(base, "predict_proba") or hasattr(base, "decision_function")) and hasattr(base, "classes_")):
         raise ConfigError(
-            f"base must be a classifier with predict_proba, got {base!r}; wrap it in "
-            "sklearn.calibration.CalibratedClassifierCV, which adds it"
+            f"base must be a classifier with predict_proba or decision_function, got {base!r}; wrap it in "
+            "sklearn.calibration.CalibratedClassifierCV, which adds probabilities"
         )
 
 
 def base_scores(base: Any, X: Any, classes: NDArray[Any]) -> Tensor:
-    """Log-odds `(N, 1)` of two classes or log-probabilities `(N, K)` of more, float64.
+    """Log-odds `(N, 1)` of two classes or log-probabilities `(N, K)` of more, float64; of a base without probabilities
+    what its decision function says.
 
     Args:
         base: fitted.
@@ -71,6 +75,8 @@ def base_scores(base: Any, X: Any, classes: NDArray[Any]) -> Tensor:
         ConfigError: the probabilities are not `(N, K)` for the K classes of `base`, or not finite.
     """
     known = np.asarray(base.classes_)
+    if not hasattr(base, "predict_proba"):
+        return _decisions(base, X, known, classes)
     found = np.asarray(base.predict_proba(X), dtype=np.float64)
     if found.ndim != 2 or found.shape[1] != len(known) or not np.isfinite(found).all():
         raise ConfigError(
@@ -80,6 +86,26 @@ def base_scores(base: Any, X: Any, classes: NDArray[Any]) -> Tensor:
     probabilities[:, np.searchsorted(classes, known)] = found
     logs = torch.from_numpy(np.log(np.clip(probabilities, _LEAST, None)))
     return logs[:, 1:] - logs[:, :1] if len(classes) == 2 else logs
+
+
+def _decisions(base: Any, X: Any, known: NDArray[Any], classes: NDArray[Any]) -> Tensor:
+    """The decision function as scores, `(N, 1)` or `(N, K)`; a class that `base` does not know is never decided for."""
+    found = np.asarray(base.decision_function(X), dtype=np.float64)
+    width = 1 if len(known) == 2 else len(known)
+    if found.ndim == 1:
+        found = found[:, None]
+    if found.shape[1] != width or not np.isfinite(found).all():
+        hint = '; SVC and the like need decision_function_shape="ovr"' if found.shape[1] != width else ""
+        raise ConfigError(
+            f"decision_function of base must give finite numbers, {width} for each row, got shape {found.shape}{hint}"
+        )
+    if len(classes) == len(known):
+        return torch.from_numpy(found)
+    if len(known) == 2:  # of several classes this fold has only two
+        found = np.concatenate([-found / 2, found / 2], axis=1)
+    scores = np.full((len(found), len(classes)), found.min() - (np.ptp(found) + 1.0))
+    scores[:, np.searchsorted(classes, known)] = found
+    return torch.from_numpy(scores)
 
 
 def fit_base(

@@ -20,7 +20,7 @@ from ...apps.table.model import ClassLabels, class_weights
 from ...job import Outcome
 from ...losses import cross_entropy
 from ...metrics import Metric
-from .base_fit import base_scores, fit_base, is_fitted, refuse_without_probabilities, shifted
+from .base_fit import base_scores, fit_base, is_fitted, refuse_without_scores, shifted
 from .checked_input import Counting, checked_table, checked_targets, counting_rows
 from .crossed_tuning import identity_layer, tune_scores
 from .division import Division, divide, why_not
@@ -31,7 +31,7 @@ from .wanted_metric import classifier_metric, moved_by_shift
 
 
 class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A network for tables, or any classifier with probabilities, tuned toward a metric by `metricopt.optimize`.
+    """A network for tables, or any classifier that gives scores, tuned toward a metric by `metricopt.optimize`.
 
     `fit` trains, and then searches rows that the model was not trained on for a small change of it that improves the
     metric. The change is kept only if it is better, beyond chance, on rows that the search did not see: see `outcome_`.
@@ -45,8 +45,8 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metric: a name in `metricopt.METRICS` ("f1", "balanced_accuracy", "mcc", ...), the name of a scikit-learn
             scorer, a scorer, a metric function, or a callable of raw scores and class numbers 0..K-1 (for two classes
             one score a row; see `reads`). For two classes, the second of `classes_` is the positive one.
-        base: None for a network of its own. Or a classifier with `predict_proba`, whose output shift is tuned: one
-            that is fitted stays as it is and is tuned on all rows, so give it rows that it has not seen; any other is
+        base: None for a network of its own. Or a classifier with `predict_proba` or `decision_function` (LinearSVC), of
+            scikit-learn, XGBoost, LightGBM, CatBoost or your own, whose output shift is tuned: one that is fitted stays as it is and is tuned on all rows, so give it rows that it has not seen; any other is
             cloned and fitted first. `clone`, and with it `cross_val_score`, forgets fits: wrap a fitted base in
             `sklearn.frozen.FrozenEstimator` to keep it.
         cv: where the rows come from that the model has not seen. A number of folds, or a splitter: every row is rated
@@ -235,7 +235,7 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "sample_weight and class_weight say how rows count in training, but base is fitted already; leave "
                 "them out, or give a base that is not fitted"
             )
-        refuse_without_probabilities(self.base)
+        refuse_without_scores(self.base)
         self.base_, self.classes_ = self.base, np.asarray(self.base.classes_)
         unknown = np.setdiff1d(rows.y, self.classes_)
         if len(unknown):

@@ -17,7 +17,9 @@ from ...adapters import OutputShift
 from ...apps.table.model import folds
 from ...job import Outcome, optimize
 from ...job.acceptance import Verdict, paired_test, planned_resamples
-from ...metrics import Metric
+from ...job.terms import terms_of
+from ...metrics import Metric, as_judged
+from ...report import Term
 from .fit_settings import FitSettings
 
 #: Searches of the test, each on all rows but a fifth, which it is tested on.
@@ -80,7 +82,7 @@ def tune_scores(
             after[holdout] = one.model(scores[holdout])
         seconds, spent = seconds + one.seconds, spent + one.calls
     verdict = paired_test(
-        metric,
+        as_judged(metric),
         scores,
         after,
         targets,
@@ -88,7 +90,8 @@ def tune_scores(
         confidence=settings.confidence,
         seed=settings.seed,
     )
-    return _tested(whole, verdict, calls=spent + verdict.calls, seconds=seconds)
+    terms = terms_of(metric, scores, after, targets, confidence=settings.confidence)
+    return _tested(whole, verdict, terms, calls=spent + verdict.calls, seconds=seconds)
 
 
 def _search(
@@ -127,7 +130,7 @@ def _search(
     )
 
 
-def _tested(whole: Outcome, verdict: Verdict, *, calls: int, seconds: float) -> Outcome:
+def _tested(whole: Outcome, verdict: Verdict, terms: tuple[Term, ...], *, calls: int, seconds: float) -> Outcome:
     """The outcome of the search on all rows, with the figures of the test."""
     report_data = whole.report_data
     facts = {"Test": f"{_FOLDS} searches, each on all rows but a fifth, which its result was tested on"}
@@ -149,6 +152,7 @@ def _tested(whole: Outcome, verdict: Verdict, *, calls: int, seconds: float) -> 
         seconds=seconds,
         facts={**report_data.facts, **facts},
         histogram=pictured,
+        terms=terms,
     )
     width = whole.model.in_features if isinstance(whole.model, nn.Linear) else 1
     return replace(

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..._errors import ConfigError
 from ..._types import Reads
 from ...metrics import ALIASES, METRICS, Metric, as_metric, from_sklearn
+from ...metrics.constrained import Subject
 from ...metrics.from_sklearn import is_scorer, rates_numbers
 from ...metrics.short_names import scorer_name
 
@@ -48,6 +49,8 @@ def classifier_metric(
         return replace(found, fn=_of_labels(metric, classes))
     found = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     refuse_model(found)
+    if isinstance(found.fn, Subject):  # its parts are looked at, for the limits
+        return found
     asked = Asked(found, metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     return replace(found, fn=asked, reads="scores")
 
