@@ -9,7 +9,6 @@ import typer
 
 from .._errors import ConfigError
 from . import options
-from .report import RunArgument
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def predict(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     data: Annotated[Path, typer.Argument(help="A CSV or Parquet file with the columns of the training table.")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .parquet file. [default: print CSV]")] = None,
     separator: options.Separator = None,

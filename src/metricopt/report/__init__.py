@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .compared import compare, write_compared
 from .loss_search_data import CurveShown, GenerationShown, LossSearch, LossShown
 from .page import render, write
 from .report_data import (
@@ -34,6 +35,8 @@ __all__ = [
     "Run",
     "Stage",
     "Term",
+    "compare",
     "render",
     "write",
+    "write_compared",
 ]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from markupsafe import Markup
 
+from .svg import thinned
+
 #: Widths that pictures are drawn at: across the page, half of it, and on a phone.
 WIDE, HALF, NARROW = 960, 460, 340
+#: More rows than this are not put into a page.
+MOST_NUMBERS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,34 @@ class Table:
     prose: bool = False
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers behind a picture: a head, and rows as long as it."""
+
+    head: tuple[str, ...]
+    rows: Sequence[Sequence[object]]
+
+    @property
+    def link(self) -> str:
+        """At most `MOST_NUMBERS` rows, evenly thinned, as a data URL of a CSV in UTF-8.
+
+        >>> unquote(Numbers(("a", "b"), [(1, "x, y"), (2.5, None)]).link.partition(",")[2])
+        'a,b\\n1,"x, y"\\n2.5,\\n'
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.head)
+        writer.writerows([_cell(value) for value in row] for row in thinned(self.rows, MOST_NUMBERS))
+        return f"data:text/csv;charset=utf-8,{quote(text.getvalue(), safe=',:;+-.')}"
+
+
+def _cell(value: object) -> object:
+    """A number to seven digits; a text that a spreadsheet would take for a formula gets a quote in front."""
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figure:
     """A picture at two widths with all that belongs to it.
@@ -61,6 +97,7 @@ class Figure:
         half: whether the wide picture takes half of the page.
         choices, toggles: its buttons.
         table: below the picture.
+        numbers: what the picture shows, to be saved; that of the table where there is no picture.
     """
 
     key: str
@@ -73,6 +110,15 @@ class Figure:
     choices: tuple[Choice, ...] = ()
     toggles: tuple[Toggles, ...] = ()
     table: Table | None = None
+    numbers: Numbers | None = None
+
+    @property
+    def csv(self) -> str:
+        """Its numbers as a link that is saved as a CSV; empty where it has none."""
+        numbers = self.numbers
+        if numbers is None and self.wide is None and self.table is not None:
+            numbers = Numbers(self.table.head, self.table.rows)
+        return "" if numbers is None else numbers.link
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from markupsafe import Markup
 
@@ -33,26 +35,45 @@ def render(report_data: ReportData) -> str:
     >>> "<h1>&lt;b&gt;Adult&lt;/b&gt;</h1>" in page, "f1 rises from 0.650 to 0.680" in page
     (True, True)
     """
+    words = Wording(report_data)
+    return _laid_out(
+        title=report_data.title,
+        sentence=sentence(report_data),
+        drawn=[draw(report_data) for draw in figures_of(report_data)],
+        facts=report_data.facts,
+        answer=answer(report_data),
+        metric=words.metric,
+        direction=words.direction,
+    )
+
+
+def render_figures(
+    title: str, sentence: str, figures: Sequence[Figure], facts: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """A page of figures alone, for what is no single run."""
+    return _laid_out(title=title, sentence=sentence, drawn=figures, facts=facts, answer=None, metric="", direction="")
+
+
+def _laid_out(
+    *, title: str, sentence: str, drawn: Sequence[Figure | Absent | None], facts: Mapping[str, str], **answered: Any
+) -> str:
     from jinja2 import Environment, StrictUndefined  # costs a start of the command line 30 ms
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    words, css, script = Wording(report_data), _asset("page.css"), _asset("page.js")
-    drawn = [draw(report_data) for draw in figures_of(report_data)]
+    css, script = _asset("page.css"), _asset("page.js")
     page = environment.from_string(_asset("page.html.jinja")).render(
-        report_data=report_data,
-        title=elided(report_data.title, 160) or "metricopt report",
-        sentence=sentence(report_data),
-        answer=answer(report_data),
-        metric=words.metric,
-        direction=words.direction,
+        title=elided(title, 160) or "metricopt report",
+        sentence=sentence,
         rows=_rows([each for each in drawn if isinstance(each, Figure)]),
         absent=_reasons([each for each in drawn if isinstance(each, Absent)]),
+        facts=facts,
         version=__version__,
         css=Markup(css),
         script=Markup(script),
         policy=_policy(css, script),
+        **answered,
     )
     return printable(page)
 

@@ -57,7 +57,7 @@ def rare() -> tuple[NDArray[Any], NDArray[Any]]:
 @pytest.fixture
 def more() -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of the same kind, so many that the gain is beyond doubt."""
-    return rare_class(1400)
+    return rare_class(1800)
 
 
 @pytest.fixture

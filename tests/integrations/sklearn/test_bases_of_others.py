@@ -35,10 +35,10 @@ Data = tuple[Any, Any]
 )
 def test_a_decision_function_is_enough(more: Data, quick: dict[str, Any], base: Any) -> None:
     X, y = more
-    model = MetricOptClassifier("f1", base=base, **{**quick, "calls": 400}).fit(X[:600], y[:600])
+    model = MetricOptClassifier("f1", base=base, **{**quick, "calls": 400}).fit(X[:1200], y[:1200])
     assert model.outcome_.accepted, model.reason_
-    plain = model.base_.predict(X[600:])
-    assert f1_score(y[600:], model.predict(X[600:])) > f1_score(y[600:], plain)
+    plain = model.base_.predict(X[1200:])
+    assert f1_score(y[1200:], model.predict(X[1200:])) > f1_score(y[1200:], plain)
     if not hasattr(model.base_, "predict_proba"):  # a shift of what it says, perhaps scaled
         moved, was = model.decision_function(X), model.base_.decision_function(X)
         assert np.array_equal(np.argsort(moved, kind="stable"), np.argsort(was, kind="stable"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import NARROW, WIDE, Absent, Figure, Option, Table, Toggles
+from ..figure import NARROW, WIDE, Absent, Figure, Numbers, Option, Table, Toggles
 from ..report_data import MAX_SERIES, ReportData, Stage
 from ..svg import elided, group, polyline, staircase, tag, thinned
 from ..wording import Wording, counted, duration
@@ -36,6 +36,16 @@ def anytime(report_data: ReportData) -> Figure | Absent:
         narrow=_draw(report_data, stages, NARROW) if stages else None,
         toggles=(Toggles(legend="Show", options=(*options, calls)),) if stages else (),
         table=_table(report_data),
+        numbers=Numbers(
+            ("method", "call", "metric", "best so far"),
+            [
+                (stage.title, call, value, best)
+                for stage in stages
+                for call, (value, best) in enumerate(
+                    zip(stage.observed, report_data.best_so_far(stage.observed), strict=True), start=1
+                )
+            ],
+        ),
     )
 
 

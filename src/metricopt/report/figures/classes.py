@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Option, when
+from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, when
 from ..report_data import Confusion, ReportData
 from ..svg import elided, group, tag
 from ..ticks import plain
@@ -55,6 +55,26 @@ def classes(report_data: ReportData) -> Figure | Absent:
         narrow=_draw(confusion, words, NARROW),
         half=half,
         choices=(_SOUGHT,),
+        numbers=Numbers(
+            (
+                "class",
+                "true before",
+                "right before",
+                "true after",
+                "right after",
+                "predicted before",
+                "predicted after",
+            ),
+            [
+                (label, was[1], was[0], now[1], now[0], said_before[1], said_after[1])
+                for label, was, now, said_before, said_after in zip(
+                    report_data.confusion.labels,
+                    *(right_of_truth(one) for one in (report_data.confusion.before, report_data.confusion.after)),
+                    *(right_of_predicted(one) for one in (report_data.confusion.before, report_data.confusion.after)),
+                    strict=True,
+                )
+            ],
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Chart
-from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Option, when
+from ..figure import HALF, NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, when
 from ..report_data import Confusion, ReportData
 from ..svg import elided, group, short, tag
 from ..ticks import MINUS, plain
@@ -35,7 +35,7 @@ def confusion(report_data: ReportData) -> Figure | Absent:
     if report_data.confusion is None:
         return Absent(_TITLE, "the outputs of the model are not labels, or it has too many classes")
     shown, words = merged_classes(report_data.confusion), Wording(report_data)
-    half = len(shown.labels) <= FEW_CLASSES
+    half, full = len(shown.labels) <= FEW_CLASSES, report_data.confusion
     cell = _layout(shown, HALF if half else WIDE)[0]
     small = " Small numbers are the change." if cell >= _ROOMY else ""
     return Figure(
@@ -50,6 +50,14 @@ def confusion(report_data: ReportData) -> Figure | Absent:
         narrow=_draw(shown, words, NARROW),
         half=half,
         choices=(_UNIT,) if cell >= _SMALLEST_WITH_TEXT else (),
+        numbers=Numbers(
+            ("truth", "prediction", "before", "after"),
+            [
+                (truth, said, full.before[i][j], full.after[i][j])
+                for i, truth in enumerate(full.labels)
+                for j, said in enumerate(full.labels)
+            ],
+        ),
     )
 
 

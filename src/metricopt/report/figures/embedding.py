@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import HALF, NARROW, Absent, Figure
+from ..figure import HALF, NARROW, Absent, Figure, Numbers
 from ..report_data import ReportData
 from ..svg import group, tag, thinned
 from ..wording import Wording, counted
@@ -35,6 +35,7 @@ def embedding(report_data: ReportData) -> Figure | Absent:
         wide=_draw(report_data, HALF),
         narrow=_draw(report_data, NARROW),
         half=True,
+        numbers=Numbers(("x", "y", "metric"), [(one.x, one.y, one.value) for one in report_data.embedding]),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import HALF, NARROW, Absent, Figure, Option, Table, Toggles
+from ..figure import HALF, NARROW, Absent, Figure, Numbers, Option, Table, Toggles
 from ..loss_search_data import LossSearch
 from ..report_data import ReportData
 from ..svg import elided, group, polyline, staircase, tag, thinned
@@ -61,6 +61,14 @@ def curves(report_data: ReportData) -> Figure | Absent:
         narrow=_draw_curves(found, NARROW),
         half=True,
         toggles=(Toggles(legend="Show", options=options),),
+        numbers=Numbers(
+            ("loss", found.axis, "target 1", "target 0"),
+            [
+                (one.name, *values)
+                for one in found.curves
+                for values in zip(found.places, one.positive, one.negative, strict=False)
+            ],
+        ),
     )
 
 
@@ -80,6 +88,10 @@ def convergence(report_data: ReportData) -> Figure | Absent:
         wide=_draw_generations(report_data, HALF),
         narrow=_draw_generations(report_data, NARROW),
         half=True,
+        numbers=Numbers(
+            ("generation", "best", "median", *found.fates),
+            [(at, one.best, one.median, *one.fates) for at, one in enumerate(found.generations)],
+        ),
     )
 
 
@@ -96,6 +108,7 @@ def front(report_data: ReportData) -> Figure | Absent:
         narrow=_draw_front(report_data, NARROW) if len(found.front) > 1 else None,
         half=True,
         table=Table(head=("Size", words.metric, "Formula"), rows=rows, prose=True),
+        numbers=Numbers(("size", "metric", "formula"), [(one.size, one.value, one.formula) for one in found.front]),
     )
 
 

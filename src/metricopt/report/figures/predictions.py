@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import HALF, NARROW, Absent, Figure
+from ..figure import HALF, NARROW, Absent, Figure, Numbers
 from ..report_data import Prediction, ReportData
 from ..svg import group, tag, thinned
 from ..ticks import plain
@@ -38,6 +38,10 @@ def predictions(report_data: ReportData) -> Figure | Absent:
         wide=_draw(report_data, HALF),
         narrow=_draw(report_data, NARROW),
         half=True,
+        numbers=Numbers(
+            ("predicted", "spread", "observed"),
+            [(one.predicted, one.spread, one.observed) for one in report_data.predictions],
+        ),
     )
 
 

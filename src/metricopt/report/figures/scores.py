@@ -8,7 +8,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import NARROW, WIDE, Absent, Choice, Figure, Option, Toggles, when
+from ..figure import NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, Toggles, when
 from ..report_data import Histogram, ReportData
 from ..svg import elided, group, tag, thinned
 from ..ticks import plain
@@ -47,6 +47,16 @@ def scores(report_data: ReportData) -> Figure | Absent:
         narrow=_draw(shown, words, NARROW),
         choices=(_UNIT,),
         toggles=(Toggles(legend="True class", options=options),),
+        numbers=Numbers(
+            ("class", "from", "to", "before", "after"),
+            [
+                (label, low, high, was, now)
+                for label in shown.before
+                for low, high, was, now in zip(
+                    shown.edges, shown.edges[1:], shown.before[label], shown.after[label], strict=False
+                )
+            ],
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ..chart import Axis, Chart
-from ..figure import NARROW, WIDE, Absent, Choice, Figure, Option, when
+from ..figure import NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, when
 from ..report_data import ReportData, Run
 from ..svg import elided, group, polyline, tag, thinned
 from ..wording import Wording, counted
@@ -39,7 +39,21 @@ def trajectories(report_data: ReportData) -> Figure | Absent:
         wide=_draw(report_data, picked, WIDE),
         narrow=_draw(report_data, picked, NARROW),
         choices=(Choice(name="run", legend="Run", options=options, chosen=chosen),) if len(picked) > 1 else (),
+        numbers=_numbers(report_data.runs),
     )
+
+
+def _numbers(runs: Sequence[Run]) -> Numbers:
+    head = ("run", "step", "loss", "metric interpolated", "spread", "metric observed")
+    rows: list[tuple[object, ...]] = []
+    for run in runs:
+        seen = dict(run.seen)
+        losses = run.losses or (None,) * len(run.steps)
+        rows += [
+            (run.label, step, loss, mean, std, seen.get(step))
+            for step, loss, mean, std in zip(run.steps, losses, run.mean, run.std, strict=True)
+        ]
+    return Numbers(head, rows)
 
 
 def _caption(report_data: ReportData, picked: Sequence[int]) -> str:
