@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .adapters import Film, InputBias, LoRA, OutputShift, attach
     from .evolution import SymbolicLoss
     from .integrations.sklearn import MetricOptClassifier, MetricOptRegressor
-    from .job import Evolved, Outcome, evolve, learn_value, load, optimize
+    from .job import Evolved, Front, Outcome, evolve, learn_value, load, optimize, optimize_front
     from .losses import get_loss
     from .methods import MetricOpt
     from .metrics import Budget, Metric, as_metric, constrained, from_sklearn, from_torchmetrics, get_metric
@@ -30,6 +30,8 @@ __version__ = "0.1.0"
 #: Public name -> module that holds it. What a user of one call or one loop needs; the rest stays under its own module.
 _FACE: dict[str, str] = {
     "optimize": ".job",
+    "optimize_front": ".job",
+    "Front": ".job",
     "load": ".job",
     "learn_value": ".job",
     "evolve": ".job",
@@ -70,6 +72,7 @@ __all__ = [
     "Evolved",
     "Examples",
     "Film",
+    "Front",
     "Guide",
     "GuidedES",
     "InputBias",
@@ -100,6 +103,7 @@ __all__ = [
     "learn_value",
     "load",
     "optimize",
+    "optimize_front",
 ]
 
 

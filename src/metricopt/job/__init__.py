@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher
 from .evolved import Evolved
+from .front import Front, FrontModel, optimize_front
+from .front_search import Rating
 from .learn import learn_value
 from .loss_search import evolve
 from .one_call import optimize
@@ -16,12 +18,16 @@ __all__ = [
     "Checked",
     "Event",
     "Evolved",
+    "Front",
+    "FrontModel",
     "Observed",
     "Outcome",
+    "Rating",
     "StageBegan",
     "Watcher",
     "evolve",
     "learn_value",
     "load",
     "optimize",
+    "optimize_front",
 ]

@@ -109,9 +109,9 @@ def paired_test(
     units = units_of(len(targets), groups)
     spread = float(torch.tensor(differences, dtype=torch.float64).std()) * spread_factor(how, units)
     gain = metric.utility(second) - metric.utility(first)
-    quantile = _student(confidence, min(len(differences), units) - 1)
+    wide = quantile(confidence, min(len(differences), units) - 1)
     unit = metric.bounds[1] - metric.bounds[0]
-    low, high = (gain - quantile * spread) * unit, (gain + quantile * spread) * unit
+    low, high = (gain - wide * spread) * unit, (gain + wide * spread) * unit
     # A spread of zero means that the resamples could not tell how much chance there is; dust is rounding.
     accepted = low > _DUST * unit and spread > 0
     return Verdict(
@@ -122,7 +122,7 @@ def paired_test(
         accepted=accepted,
         reason=_reason(gain * unit, low, accepted, confidence),
         calls=2 + 2 * len(differences),
-        expected=unit * (_once_accepted(gain, spread, quantile) if accepted else gain),
+        expected=unit * (_once_accepted(gain, spread, wide) if accepted else gain),
     )
 
 
@@ -166,7 +166,7 @@ def repeated_test(
     unit = metric.bounds[1] - metric.bounds[0]
     utilities = torch.tensor([[metric.utility(float(raw)) for raw in pair] for pair in pairs], dtype=torch.float64)
     gains = (utilities[:, 1] - utilities[:, 0]) * unit
-    half = _student(confidence, _REPEATS - 1) * float(gains.std()) / _REPEATS**0.5
+    half = quantile(confidence, _REPEATS - 1) * float(gains.std()) / _REPEATS**0.5
     low, high = float(gains.mean()) - half, float(gains.mean()) + half
     return Verdict(
         before=float(pairs[:, 0].mean()),
@@ -234,7 +234,8 @@ def checked_confidence(confidence: float) -> float:
     return float(confidence)
 
 
-def _student(confidence: float, freedom: int) -> float:
+def quantile(confidence: float, freedom: int) -> float:
+    """Of Student's t, for a two-sided interval."""
     from scipy.stats import t
 
     return float(t.ppf((1 + confidence) / 2, max(freedom, 1)))

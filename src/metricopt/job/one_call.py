@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .._digest import digest, digest_of_model
+from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
 from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
@@ -155,6 +156,8 @@ def optimize(
         workers=workers,
     )
     model = unwrapped(model)
+    if isinstance(metric, list | tuple):
+        raise ConfigError("metric must be one metric; metricopt.optimize_front(model, metrics=[...]) takes several")
     wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     confidence = checked_confidence(confidence)
     settings = Settings(
@@ -196,8 +199,8 @@ def optimize(
         if run is not None:
             identity = shown_settings | {
                 "model": digest_of_model(model),
-                "train": _digest_of(made.train, train),
-                "val": _digest_of(made.search, val),
+                "train": digest_of(made.train, train),
+                "val": digest_of(made.search, val),
                 "holdout": _digest_of_holdout(made.holdout),
                 "profile": None if profile is None else profile.identity,
                 "metric code": digest_of_code(wanted.fn),
@@ -243,8 +246,8 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
     return AskOnExecutor(executor, workers=workers or executor.workers)
 
 
-def _digest_of(examples: Examples | None, given: Any) -> str:
-    """Of examples in memory all of them; of a stream its length and its first batch."""
+def digest_of(examples: Examples | None, given: Any) -> str:
+    """A digest of data, as a run remembers them: of examples in memory all of them; of a stream its length and its first batch."""
     if examples is not None:
         return digest([examples.inputs, examples.targets])
     data: Any = given.dataset if isinstance(given, DataLoader) else given
@@ -254,7 +257,7 @@ def _digest_of(examples: Examples | None, given: Any) -> str:
 def _digest_of_holdout(holdout: Any) -> str:
     if isinstance(holdout, Examples):
         return digest([holdout.inputs, holdout.targets])
-    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else _digest_of(None, holdout)
+    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else digest_of(None, holdout)
 
 
 def _on_trained_rows(made: Prepared, metric: Metric) -> list[str]:

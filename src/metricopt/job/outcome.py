@@ -182,9 +182,7 @@ def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
     Raises: WriteFailed, the folder cannot be written.
     """
     path = Path(folder)
-    state = {name: value for name, value in outcome.model.state_dict().items() if isinstance(value, Tensor)}
-    settings = {"architecture": type(outcome.model).__name__, "accepted": outcome.accepted}
-    write_tensors(path / _WEIGHTS, state | {_PHI: outcome.phi}, kind=_KIND, version=_VERSION, settings=settings)
+    save_weights(outcome.model, outcome.phi, path / _WEIGHTS, accepted=outcome.accepted)
     if outcome.value is not None:
         outcome.value.save(path / _VALUE)
     rows = "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in outcome.history)
@@ -200,6 +198,13 @@ def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
     }
     write_sealed(path / _FIGURES, figures)
     return path
+
+
+def save_weights(model: nn.Module, phi: Tensor, path: Path, *, accepted: bool) -> None:
+    """The state of a model and the phi that it was made by, as safetensors."""
+    state = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    settings = {"architecture": type(model).__name__, "accepted": accepted}
+    write_tensors(path, state | {_PHI: phi}, kind=_KIND, version=_VERSION, settings=settings)
 
 
 def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outcome:

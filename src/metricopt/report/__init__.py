@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .compared import compare, write_compared
+from .front_page import FrontModelShown, FrontShown, render_front, write_front
 from .loss_search_data import CurveShown, GenerationShown, LossSearch, LossShown
 from .page import render, write
 from .report_data import (
@@ -24,6 +25,8 @@ __all__ = [
     "MAX_SERIES",
     "Confusion",
     "CurveShown",
+    "FrontModelShown",
+    "FrontShown",
     "GenerationShown",
     "Histogram",
     "LossSearch",
@@ -37,6 +40,8 @@ __all__ = [
     "Term",
     "compare",
     "render",
+    "render_front",
     "write",
     "write_compared",
+    "write_front",
 ]

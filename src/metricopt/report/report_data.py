@@ -35,7 +35,6 @@ MAX_CLASSES = 100
 MAX_SERIES = 8
 MAX_BINS = 1_000
 MAX_FACTS = 200
-MAX_TERMS = 32
 
 __all__ = [
     "MAX_CLASSES",
@@ -257,7 +256,7 @@ class OnTestRows:
         put(rows=count("rows", self.rows), before=number("before", self.before), after=number("after", self.after))
         put(low=_optional("low", self.low), high=_optional("high", self.high))
         _check_interval(self.low, self.high)
-        put(terms=parts("terms", self.terms, Term, MAX_TERMS))
+        put(terms=parts("terms", self.terms, Term, MAX_STAGES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +335,7 @@ class ReportData:
         put(stages=parts("stages", self.stages, Stage, MAX_STAGES), runs=parts("runs", self.runs, Run, MAX_RUNS))
         put(predictions=parts("predictions", self.predictions, Prediction, MAX_POINTS))
         put(embedding=parts("embedding", self.embedding, Point, MAX_POINTS))
-        put(terms=parts("terms", self.terms, Term, MAX_TERMS))
+        put(terms=parts("terms", self.terms, Term, MAX_STAGES))
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ConfigError(f"the names of stages must differ, got {', '.join(name[:80] for name in names)}")

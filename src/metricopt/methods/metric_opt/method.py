@@ -87,9 +87,12 @@ class _Run:
 
     def proposal(self) -> Proposal:
         view, problem = self._view, self._problem
-        observe_within_budget(problem, problem.start[None])
+        known = len(problem.memory)
+        if not known:
+            observe_within_budget(problem, problem.start[None])
         view.sync()
-        ends = self._surrogates()
+        # A memory that others filled has been where surrogates lead.
+        ends = torch.zeros(0, view.dim) if known and self._prior is None else self._surrogates()
         moves = Moves(
             view, ends, [name for name in self._config.proposers if name in ("shift", "local", "cross", "guided")]
         )
