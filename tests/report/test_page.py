@@ -112,7 +112,7 @@ def test_what_was_rejected_says_that_the_original_comes_back_and_why() -> None:
     assert "proposed (refused) 0.968" in text
     assert "between 0.011 worse and 0.020 better" in text
     assert "after:" not in text
-    assert "proposed (refused): share of the class in %" in text
+    assert "proposed (refused): share in %" in text
     assert "candidate" not in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -82,11 +82,18 @@ def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
     try:
         with torch.no_grad():
             outputs = invoke(model, inputs)
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(
             f"the model does not take {_described(inputs)}, the first ones of {name}: {type(error).__name__}: "
             f"{shortened(error)}; give what it was trained on"
         ) from error
+    if isinstance(outputs, Mapping):
+        raise ConfigError(
+            f"the model returns a mapping with {', '.join(map(str, outputs))}; say which entry the metric and the loss read, "
+            f"for example outputs={next(iter(outputs), 'logits')!r}"
+        )
     count = rows_of(inputs)
     try:
         rows = rows_of(outputs)
@@ -229,7 +236,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "watch": (lambda v: callable(v) or _each(v, callable), "a function of an event, or a list of such functions"),
     "class_names": (lambda v: v is None or _each(v, lambda one: isinstance(one, str)), "a list of texts"),
     "quiet": (lambda v: isinstance(v, bool), "True or False"),
-    "outputs": (lambda v: v is None or _one_of(v, OUTPUT_KINDS), f"one of {', '.join(OUTPUT_KINDS)}, or None"),
+    "outputs": (
+        lambda v: v is None or (isinstance(v, str) and bool(v)),
+        f"one of {', '.join(OUTPUT_KINDS)}, or the name of an entry of what the model returns",
+    ),
     "profile": (lambda v: v is None or isinstance(v, Profile), "a Profile, see metricopt.profiles, or None"),
     "stream": (lambda v: isinstance(v, bool), "True or False"),
     "memory": (lambda v: _whole(v, 1 << 20), "a number of bytes, at least a million"),

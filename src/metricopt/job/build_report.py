@@ -14,7 +14,7 @@ from .._scores import flatten_binary, score_kind, to_labels
 from ..methods import Result, Trace
 from ..metrics import Metric
 from ..problem import Problem
-from ..report import Confusion, Histogram, Point, Prediction, ReportData, Run, Stage, Term
+from ..report import ERRORS, Confusion, Histogram, Point, Prediction, ReportData, Run, Stage, Term
 from ..value import ValueFunction, interpolate
 from ..workload import Workload
 from .acceptance import Verdict
@@ -202,9 +202,9 @@ def confusion_of(scores: Scores, names: Sequence[str] | None) -> Confusion | Non
 
 
 def histogram_of(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
-    """How the scores of two classes lie; None for other outputs."""
+    """How the scores of two classes lie, or by how much values are wrong; None for other outputs."""
     if _kind(scores) != "binary":
-        return None
+        return _errors_of(scores)
     before, truth = flatten_binary(scores.before, scores.targets)
     after = scores.after.reshape(-1)
     if not bool(((truth == 0) | (truth == 1)).all()) or not bool((before.isfinite() & after.isfinite()).all()):
@@ -230,6 +230,30 @@ def histogram_of(scores: Scores, names: Sequence[str] | None) -> Histogram | Non
         after=counts(after),
         threshold_before=0.0,
         threshold_after=0.0,
+    )
+
+
+def _errors_of(scores: Scores) -> Histogram | None:
+    """How far values are from the truth, before and after; None where outputs are no single number a row."""
+    if not all(isinstance(one, Tensor) for one in (scores.before, scores.after, scores.targets)):
+        return None
+    truth = scores.targets.reshape(-1).double()
+    sizes = {one.numel() for one in (scores.before, scores.after, truth)}
+    if len(sizes) > 1 or not scores.targets.is_floating_point() or len(truth) == 0:
+        return None
+    errors = [one.reshape(-1).double() - truth for one in (scores.before, scores.after)]
+    both = torch.cat(errors)
+    if not bool(both.isfinite().all()):
+        return None
+    low, high = (float(torch.quantile(both, q)) for q in (0.005, 0.995))
+    if not low < high:
+        low, high = low - 1, high + 1
+    edges = torch.linspace(low, high, _BINS + 1, dtype=torch.float64)
+    before, after = (
+        tuple(int(n) for n in torch.histogram(one.clamp(low, high), edges).hist.tolist()) for one in errors
+    )
+    return Histogram(
+        title="Predicted less true", edges=tuple(edges.tolist()), before={ERRORS: before}, after={ERRORS: after}
     )
 
 

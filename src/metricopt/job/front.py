@@ -28,6 +28,7 @@ from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
 from .code_digest import digest_of_code
 from .front_search import AskAll, Rating, aims, rated, searched, spread_front
+from .model_outputs import plain, with_one_output
 from .one_call import digest_of
 from .outcome import save_weights
 from .preparation import Settings, own_modes, prepare, ready
@@ -232,7 +233,8 @@ def optimize_front(
         profile=profile,
     )
     wanted = _metrics(metrics)
-    confidence, model = checked_confidence(confidence), unwrapped(model)
+    confidence = checked_confidence(confidence)
+    model, outputs = with_one_output(unwrapped(model), outputs)
     settings = Settings(
         loss=loss,
         adapters=adapters,
@@ -280,7 +282,7 @@ def optimize_front(
         before, ratings = rated(made.workload, holdout, phis, ask, confidence=confidence, seed=seed)
         adapted, seconds = made.workload.adapted, cache.seconds()
         models = [
-            FrontModel(phi=phi, ratings=each, folded=adapted.merged)
+            FrontModel(phi=phi, ratings=each, folded=lambda phi: plain(adapted.merged(phi)))
             for (phi, _), each in zip(chosen, ratings, strict=True)
         ]
         kept = [one for one in models if one.gains]

@@ -21,7 +21,6 @@ from ..workload.nests import member, on
 from ..workload.resampling import units_of
 from .acceptance import FEWEST_RESAMPLES, quantile
 
-
 #: Models that are rated together; a search toward one aim is short, and each round learns the value function anew.
 _ROUND = 4
 

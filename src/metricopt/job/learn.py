@@ -11,13 +11,15 @@ from torch import nn
 from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
 from ..methods import MetricOpt, MetricOptConfig
-from ..metrics import Budget, as_metric
+from ..metrics import Budget
 from ..problem import Problem
 from ..profiles import Profile
 from ..value import LearnedValue
 from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
+from .model_outputs import with_one_output
 from .preparation import Settings, own_modes, prepare
+from .request import resolved_metric
 from .stages import LEAST_TO_LEARN
 
 
@@ -85,8 +87,8 @@ def learn_value(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
             "better a hundred"
         )
-    model = unwrapped(model)
-    wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
+    model, outputs = with_one_output(unwrapped(model), outputs)
+    wanted, train = resolved_metric(metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
     settings = Settings(
         loss=loss,
         adapters=adapters,

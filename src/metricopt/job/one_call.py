@@ -13,11 +13,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from .._digest import digest, digest_of_model
-from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
 from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
-from ..metrics import Budget, Metric, as_metric
+from ..metrics import Budget, Metric
 from ..profiles import Profile
 from ..runtime import Executor, MetricCache, RunFolder, make_executor, progress
 from ..value import LearnedValue
@@ -27,9 +26,10 @@ from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
 from .code_digest import digest_of_code
 from .events import Watcher
+from .model_outputs import with_one_output
 from .outcome import Outcome, save
 from .preparation import Prepared, Settings, own_modes, prepare
-from .request import check_learned, divided, resolved_method
+from .request import check_learned, divided, resolved_method, resolved_metric
 from .sanity_checks import trained_on
 from .search import Search
 from .stages import MethodLike
@@ -81,7 +81,8 @@ def optimize(
         val: examples for the metric. They are split: a part for the search, a part for the acceptance test.
         loss: what the model was trained with, a name or `(scores, targets) -> scalar`; a `TrainingLoss` where the model
             itself computes it.
-        higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`.
+        higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`. The range of
+            an error of numbers, "mae" say, is told by the targets of train.
         method: "auto" is "metricopt": a value function that reads scores, and all proposers. Or the name of another
             method, a `Method`, or several of them; the best on the search part is tested.
         budget: of metric calls and seconds, acceptance test included; a number means calls. 500 calls by default.
@@ -96,7 +97,8 @@ def optimize(
         batch_size: examples of a mini-batch; by default 512 rows of a table, 64 images or sequences.
         device: where to compute; by default an accelerator if there is one, else where the model is.
         outputs: what the model's outputs are, one of `metricopt.workload.OUTPUT_KINDS`; None where that is beyond
-            doubt.
+            doubt. Or, where the model returns a mapping, the name of the entry with the scores; of models of
+            transformers the logits are taken.
         groups: `(N,)` integers for the rows of `val`: rows of one query, patient or user. They are never divided
             between search and acceptance, and are drawn together.
         profile: what the value function reads of the outputs, see `metricopt.profiles`; None for that of their kind.
@@ -155,10 +157,10 @@ def optimize(
         executor=executor,
         workers=workers,
     )
-    model = unwrapped(model)
-    if isinstance(metric, list | tuple):
-        raise ConfigError("metric must be one metric; metricopt.optimize_front(model, metrics=[...]) takes several")
-    wanted = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
+    model, outputs = with_one_output(unwrapped(model), outputs)
+    wanted, train = resolved_metric(
+        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
+    )
     confidence = checked_confidence(confidence)
     settings = Settings(
         loss=loss,

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
 
 from .._checks import at_least
 from .._errors import ConfigError
+from .._types import Reads
 from ..methods import METHODS, Method, MetricOpt
-from ..metrics import Budget, Metric
+from ..metrics import Budget, Metric, as_metric
+from ..metrics.from_sklearn import rates_numbers
+from ..metrics.told_range import WIDE, with_told_range
 from ..profiles import Profile
 from ..runtime import shown
 from ..value import LearnedValue
 from ..workload import Examples
 from .acceptance import MODEL_CALLS, planned_resamples
+from .examples import gather
 from .preparation import MOST_SHARED, Holdout
 from .same_rows import leaked, row_hashes
 from .stages import MethodLike
@@ -64,6 +71,29 @@ def divided(budget: Budget | int | None, holdout: Holdout, *, learned: bool) -> 
         search_calls=None if total.calls is None else total.calls - test,
         search_seconds=None if total.seconds is None else total.seconds * _SEARCH_SECONDS,
     )
+
+
+def resolved_metric(
+    metric: Any,
+    train: Any,
+    *,
+    higher_is_better: bool | None,
+    bounds: tuple[float, float] | None,
+    reads: Reads | None,
+    stream: bool = False,
+) -> tuple[Metric, Any]:
+    """The metric, and `train`, in memory where it was read: it tells the range of a metric of numbers that states none.
+
+    Raises: ConfigError, there is no such metric, or its direction or range is not known.
+    """
+    if isinstance(metric, list | tuple):
+        raise ConfigError("metric must be one metric; metricopt.optimize_front(model, metrics=[...]) takes several")
+    if bounds is None and not stream and rates_numbers(metric):
+        wide = as_metric(metric, higher_is_better=higher_is_better, reads=reads, bounds=WIDE)
+        examples = gather(train, "train")
+        if isinstance(examples.targets, Tensor):
+            return with_told_range(wide, examples.targets), examples
+    return as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads), train
 
 
 def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLike:

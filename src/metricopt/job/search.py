@@ -24,6 +24,7 @@ from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trus
 from .arguments import first_outputs
 from .build_report import Scores, build_report, checked_names
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher, closed_on_failure
+from .model_outputs import plain
 from .outcome import Outcome
 from .preparation import Prepared, ready
 from .request import Limits
@@ -154,12 +155,12 @@ class Search:
             seconds=seconds,
             facts=self._facts(verdict, scores, learned, _distance(candidates)),
             scores=scores,
-            title=f"{type(self._original).__name__}, tuned for {metric.name}",
+            title=f"{type(plain(self._original)).__name__}, tuned for {metric.name}",
             class_names=self._class_names,
             terms=terms,
         )
         return Outcome(
-            architecture=self._merged(proposal) if verdict.accepted else self._original,
+            architecture=plain(self._merged(proposal) if verdict.accepted else self._original),
             accepted=verdict.accepted,
             reason=verdict.reason + self._reuse(verdict),
             before=verdict.before,
@@ -300,7 +301,7 @@ class Search:
         slots = [slot.name for slot in workload.spec.slots]
         shown = ", ".join(slots[:4]) + (f" and {len(slots) - 4} more" if len(slots) > 4 else "")
         facts = {
-            "Model": f"{type(self._original).__name__}, {size:,} weights, outputs: {workload.kind}",
+            "Model": f"{type(plain(self._original)).__name__}, {size:,} weights, outputs: {workload.kind}",
             "Examples": ", ".join(rows),
             "phi": f"{workload.dim} numbers: {shown}",
             "Settings": ", ".join(

@@ -7,6 +7,7 @@ from .front_page import FrontModelShown, FrontShown, render_front, write_front
 from .loss_search_data import CurveShown, GenerationShown, LossSearch, LossShown
 from .page import render, write
 from .report_data import (
+    ERRORS,
     MAX_CLASSES,
     MAX_SERIES,
     Confusion,
@@ -21,6 +22,7 @@ from .report_data import (
 )
 
 __all__ = [
+    "ERRORS",
     "MAX_CLASSES",
     "MAX_SERIES",
     "Confusion",

@@ -12,7 +12,6 @@ from . import strict_json
 from .loss_search_data import LossSearch
 from .plain_values import (
     MAX_SIZE,
-    MAX_TEXT,
     Setter,
     count,
     counts,
@@ -35,21 +34,8 @@ MAX_CLASSES = 100
 MAX_SERIES = 8
 MAX_BINS = 1_000
 MAX_FACTS = 200
-
-__all__ = [
-    "MAX_CLASSES",
-    "MAX_SERIES",
-    "MAX_TEXT",
-    "Confusion",
-    "Histogram",
-    "OnTestRows",
-    "Point",
-    "Prediction",
-    "ReportData",
-    "Run",
-    "Stage",
-    "Term",
-]
+#: The one series of a histogram that shows how wrong values are, not scores of classes.
+ERRORS = "errors"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from ..profiles import Profile
 from ..workload.nests import concatenated
 from ..workload.resampling import resample, resampling_of, spread_factor, units_of
 
+#: What infinite scores count as in a profile.
+_FAR = 1e4
 #: Phis that go through the model together.
 _TOGETHER = 8
 #: Training rows that profiles are pooled with.
@@ -129,7 +131,9 @@ class ScoreView:
 
     def _outputs(self, z: Tensor) -> Tensor:
         outputs: Tensor = self.problem.outputs(self.phi(z))
-        return outputs.float().cpu()
+        found = outputs.float().cpu()
+        # Far out a model may overflow; the metric decides what such outputs are worth, profiles need numbers.
+        return found if bool(found.isfinite().all()) else found.nan_to_num(0.0, posinf=_FAR, neginf=-_FAR)
 
     # --- batches ----------------------------------------------------------------------------------
 

@@ -17,13 +17,13 @@ from ...job.one_call import optimize
 from ...job.outcome import Outcome
 from ...job.terms import terms_of
 from ...metrics import Budget, Metric, as_judged
-from ...report import OnTestRows, ReportData, Term, write
+from ...report import Histogram, OnTestRows, ReportData, Term, write
 from ...runtime import MetricCache, RunFolder, progress, read_identity, write_atomically
 from ...workload import Examples
 from .file import TableFile, find_column, read_table
 from .metric import table_metric
 from .metric_name import called
-from .model import TableModel
+from .model import TableModel, TargetScale
 from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
@@ -282,9 +282,22 @@ def _told(report_data: ReportData, job: _Job, summary: TableSummary) -> ReportDa
     return replace(
         report_data,
         title=f"{job.target.name} by {summary.metric}",
+        histogram=_in_units(report_data.histogram, job),
         metric=summary.metric,
         facts=facts | dict(report_data.facts),
         test=_on_test_rows(summary),
+    )
+
+
+def _in_units(histogram: Histogram | None, job: _Job) -> Histogram | None:
+    """Errors of a regression in units of its column; the network gives standardised numbers."""
+    scale = job.model.target
+    if histogram is None or not isinstance(scale, TargetScale):
+        return histogram
+    return replace(
+        histogram,
+        title=f"{histogram.title}, {job.target.name}",
+        edges=tuple(edge * scale.spread for edge in histogram.edges),
     )
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, Toggles, when
-from ..report_data import Histogram, ReportData
+from ..report_data import ERRORS, Histogram, ReportData
 from ..svg import elided, group, tag, thinned
 from ..ticks import plain
 from ..wording import Wording, percent
@@ -19,10 +19,11 @@ _MOST_BINS = 60
 _UNIT = Choice(
     name="unit",
     legend="Height",
-    options=(Option(value="shares", label="share of the class"), Option(value="counts", label="counts")),
+    options=(Option(value="shares", label="share"), Option(value="counts", label="counts")),
     chosen="shares",
 )
 _BELOW = 58
+_HEIGHT = {"shares": "share in %", "counts": "count"}
 
 Series = Mapping[str, Sequence[int]]
 
@@ -37,16 +38,23 @@ def scores(report_data: ReportData) -> Figure | Absent:
     options = tuple(
         Option(value=f"class{at}", label=elided(label, 24), colour=at) for at, label in enumerate(shown.before)
     )
+    errors = list(shown.before) == [ERRORS]
+    caption = (
+        f"How often the scores of each true class fall where; the less the classes overlap, the better.{threshold}"
+    )
+    if errors:
+        caption = (
+            "How far predictions are from the truth: the narrower around zero, the closer. The ends hold all beyond."
+        )
     return Figure(
         key="scores",
-        title=_TITLE,
-        caption=f"How often the scores of each true class fall where; the less the classes overlap, the "
-        f"better.{threshold}",
+        title="Errors before and after" if errors else _TITLE,
+        caption=caption,
         measured=f"Measured on the {words.part}.",
         wide=_draw(shown, words, WIDE),
         narrow=_draw(shown, words, NARROW),
         choices=(_UNIT,),
-        toggles=(Toggles(legend="True class", options=options),),
+        toggles=() if errors else (Toggles(legend="True class", options=options),),
         numbers=Numbers(
             ("class", "from", "to", "before", "after"),
             [
@@ -74,7 +82,7 @@ def _draw(shown: Histogram, words: Wording, width: int) -> Markup:
         tallest = 1.08 * max(_tallest(series, unit) for _, series, _ in panels)
         for end, (title, series, _) in places:
             y = Axis.over([0.0, tallest], end + height, end, about=3, pad=0.0)
-            view.vertical(y, 56, width - 16, f"{title}: {'share of the class in %' if unit == 'shares' else 'count'}")
+            view.vertical(y, 56, width - 16, f"{title}: {_HEIGHT[unit]}")
             for number, (label, counts) in enumerate(series.items()):
                 view.add(_area(shown.edges, _heights(counts, unit), number, x, y))
             view.horizontal(x, end + height)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ....metrics.told_range import WIDE
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
 from .holdout import folds, holdout
-from .metric_in_units import WIDE, metric_of_numbers
+from .metric_in_units import metric_of_numbers
 from .net import TableNet
 from .raw_column import is_frame
 from .table_model import TableModel
