@@ -282,3 +282,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], complaint: 
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
     assert not Path("runs").exists()
+
+
+def test_without_an_acceptance_test_what_looks_better_is_kept_and_the_result_says_so() -> None:
+    done = invoke("people.csv", *QUICK, "--acceptance", "none")
+    assert done.exit_code == 0, done.output
+    assert "no acceptance test" in done.stderr
+    assert "search, which" in done.stdout and "not tested" in done.stdout
+    found = json.loads(invoke("people.csv", *QUICK, "--acceptance", "none", "--json").stdout)
+    assert found["verified"] is False and found["acceptance"]["interval"] is None
+    assert found["acceptance"]["rows"] == 150 and found["test"]["rows"] == 120
+    page = Path(found["report"]).read_text()
+    assert "Accepted, not verified" in page
+    assert "The search was trusted, without an acceptance test" in page
+    wrong = invoke("people.csv", *QUICK, "--acceptance", "nothing")
+    assert wrong.exit_code == 2 and "or none for no test" in wrong.stderr

@@ -67,7 +67,7 @@ def evolve(
     loss: PlainLoss = None,
     objective: Objective = None,
     validation: options.Validation = None,
-    acceptance: options.Acceptance = None,
+    acceptance: options.AcceptanceShare = None,
     confidence: options.Confidence = None,
     executor: ExecutorOption = "serial",
     workers: Workers = None,

@@ -77,7 +77,7 @@ def optimize(
     trained on it, tuned, and measured on rows that nobody saw. module:function: the function returns dict(model=, train=, val=,
     ...), the arguments of metricopt.optimize.
     """
-    given = {name: value for name, value in ctx.params.items() if value is not None}
+    given = {name: value for name, value in ctx.params.items() if value is not None} | share_of(acceptance)
     work = _of_problem if names_a_function(data) else _of_table
     with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
         result = resumable(ctx, lambda begun: work(given, begun, quiet=quiet or as_json))
@@ -126,6 +126,18 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     settings["subject_to"] = tuple(given.get("subject_to") or ())
     request = TableRequest(path=path, higher_is_better=given.get("maximize"), **settings)
     return optimize_file(request, begun, run=given.get("run"), quiet=quiet)
+
+
+def share_of(acceptance: str | None) -> dict[str, float | None]:
+    """The option --acceptance as an argument: a share, None for no test, nothing where it was not given."""
+    if acceptance is None:
+        return {}
+    if acceptance.strip().lower() == "none":
+        return {"acceptance": None}
+    try:
+        return {"acceptance": float(acceptance)}
+    except ValueError:
+        raise ConfigError(f"--acceptance must be a share like 0.4, or none for no test, got {acceptance!r}") from None
 
 
 def headers_of(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -75,8 +75,15 @@ Validation = Annotated[float | None, typer.Option(help="Share of the rows for se
 TestShare = Annotated[
     float | None, typer.Option(help="Share of the rows that nobody sees before the end. [default: 0.2]")
 ]
+AcceptanceShare = Annotated[
+    float | None, typer.Option("--acceptance", help="Share of the validation rows that decides. [default: 0.4]")
+]
 Acceptance = Annotated[
-    float | None, typer.Option(help="Share of the validation rows for the acceptance test. [default: 0.4]")
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of the validation rows for the acceptance test, or none for no test. [default: 0.4]",
+    ),
 ]
 Confidence = Annotated[float | None, typer.Option(help="Of the intervals. [default: 0.95]")]
 Seed = Annotated[int | None, typer.Option(help="Of everything random. [default: 0]")]

@@ -20,7 +20,7 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
     """
     summary, folder = result.summary, result.folder
     page = report or folder / REPORT
-    acceptance = _part("acceptance", summary, summary.acceptance)
+    acceptance = _part("acceptance" if summary.verified else "search, which flatters", summary, summary.acceptance)
     test = None if summary.test is None else _part("test", summary, summary.test)
     best = "higher" if summary.higher_is_better else "lower"
     of = f"{summary.target!r}" if summary.positive is None else f"{summary.target!r} = {summary.positive!r}"
@@ -50,7 +50,10 @@ def printed_table(result: TableResult, *, report: Path | None = None) -> Printed
 
 
 def _part(name: str, summary: TableSummary, figures: Figures) -> Part:
-    return Part(name=name, accepted=summary.accepted, **asdict(figures))
+    figures_shown = asdict(figures)
+    if not summary.verified and figures is summary.acceptance:
+        figures_shown |= {"low": None, "high": None}
+    return Part(name=name, accepted=summary.accepted, **figures_shown)
 
 
 def _plain(summary: TableSummary, folder: Path, page: Path, acceptance: Part, test: Part | None) -> dict[str, object]:

@@ -190,7 +190,7 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
         metric=job.metric,
         train=job.rows("train"),
         val=job.rows("search"),
-        acceptance=job.rows("acceptance"),
+        acceptance=None if request.acceptance is None else job.rows("acceptance"),
         loss=request.loss or ("mse" if job.target.labels is None else "cross_entropy"),
         method=request.method[0] if len(request.method) == 1 else request.method,
         budget=request.budget,
@@ -248,7 +248,11 @@ def _summary(
         proposal=next((stage.title for stage in outcome.report_data.stages if stage.chosen), None),
         confidence=outcome.confidence,
         acceptance=Figures(
-            rows=len(job.parts.acceptance), before=outcome.before, after=outcome.after, low=low, high=high
+            rows=len(job.parts.acceptance if outcome.interval else job.parts.search),
+            before=outcome.before,
+            after=outcome.after,
+            low=low,
+            high=high,
         ),
         test=test,
         calls=outcome.calls,
@@ -256,6 +260,7 @@ def _summary(
         seconds=outcome.seconds,
         notes=job.notes,
         terms=terms,
+        verified=outcome.interval is not None,
         reading=str(reading.named(job.target.class_names or ())) if reading and reading.parts else "",
     )
 

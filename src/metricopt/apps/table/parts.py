@@ -35,9 +35,12 @@ class TableParts:
     def told(self) -> str:
         """One sentence."""
         test = f", {len(self.test):,} that nobody sees before the end" if len(self.test) else ""
+        accept = (
+            f", {len(self.acceptance):,} for the acceptance test" if len(self.acceptance) else ", no acceptance test"
+        )
         return (
             f"Rows: {len(self.train):,} to train on and {len(self.stop):,} to stop by, {len(self.search):,} to search "
-            f"on, {len(self.acceptance):,} for the acceptance test{test}."
+            f"on{accept}{test}."
         )
 
 
@@ -49,7 +52,8 @@ def part_rows(target: Target, request: TableRequest) -> TableParts:
     """
     count = len(target.values)
     training = 1 - request.validation - request.test
-    shares = [training * _STOP, request.validation * request.acceptance, request.validation * (1 - request.acceptance)]
+    shares = [training * _STOP]
+    shares += [request.validation * share for share in _divided(request.acceptance)]
     shares += [request.test] if request.test else []
     least = math.ceil(SMALLEST_PART / min(shares))
     if count < least:
@@ -69,6 +73,14 @@ def part_rows(target: Target, request: TableRequest) -> TableParts:
         rest, test = held_out(rest, request.test, "test rows")
     rest, validation = held_out(rest, request.validation / (1 - request.test), "validation rows")
     train, stop = held_out(rest, _STOP, "rows to stop by")
+    if request.acceptance is None:
+        return TableParts(
+            train=train, stop=stop, search=validation, acceptance=torch.zeros(0, dtype=torch.long), test=test
+        )
     both = Examples(inputs=validation, targets=target.values[validation])
     search, acceptance = search_and_acceptance(both, share=request.acceptance)
     return TableParts(train=train, stop=stop, search=search.inputs, acceptance=acceptance.inputs, test=test)
+
+
+def _divided(acceptance: float | None) -> list[float]:
+    return [1.0] if acceptance is None else [acceptance, 1 - acceptance]

@@ -59,7 +59,7 @@ class TableRequest:
         calls, seconds: the budget of search and acceptance test.
         validation: share of the rows for search and acceptance test. test: share that is looked at only in the end;
             0 for none.
-        acceptance: share of the validation rows for the acceptance test.
+        acceptance: share of the validation rows for the acceptance test; None for no test: what looks better is kept.
         confidence: of the intervals.
         seed: of everything random.
         device: where to search; None takes an accelerator if there is one.
@@ -88,7 +88,7 @@ class TableRequest:
     seconds: float | None = None
     validation: float = 0.25
     test: float = 0.2
-    acceptance: float = 0.4
+    acceptance: float | None = 0.4
     confidence: float = 0.95
     seed: int = 0
     device: str | None = None
@@ -115,7 +115,7 @@ class TableRequest:
         if self.device is not None:
             resolved_device(self.device, nn.Identity())
         # What does not pay for the acceptance test is told before a network is trained.
-        divided(self.budget, SOME, learned=False)
+        divided(self.budget, None if self.acceptance is None else SOME, learned=False)
         if self.loss is not None:
             resolved_loss(self.loss)
         for limit in self.subject_to:
@@ -127,13 +127,14 @@ class TableRequest:
                 f"--workers makes calls of a command or a URL side by side; metric {self.metric!r} runs in this process"
             )
         fraction("test", self.test)
-        fraction("acceptance", self.acceptance)
+        if self.acceptance is not None:
+            fraction("acceptance", self.acceptance)
         if not 0.0 < self.validation < 1.0 or self.validation + self.test >= 0.95:
             raise ConfigError(
                 f"validation must be above 0 and leave room for training beside the test rows, got validation "
                 f"{self.validation:g} and test {self.test:g}; 0.25 and 0.2 are the defaults"
             )
-        if not 0.0 < self.acceptance < 1.0:
+        if self.acceptance is not None and not 0.0 < self.acceptance < 1.0:
             raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {self.acceptance:g}")
         if not 0.5 <= self.confidence < 1.0:
             raise ConfigError(f"confidence must lie in [0.5, 1), got {self.confidence:g}; 0.95 is the default")

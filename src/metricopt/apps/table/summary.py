@@ -53,6 +53,7 @@ class TableSummary:
         seconds: of search, acceptance test and test.
         notes: what was noticed on the way.
         reading: what the metric turned out to reward, in words; empty where that was not learned.
+        verified: whether there was an acceptance test; without one `acceptance` is of the rows that the search saw.
         terms: objective and limits of a constrained metric, on test rows, without them on the acceptance rows.
     """
 
@@ -75,6 +76,7 @@ class TableSummary:
     notes: tuple[str, ...]
     reading: str = ""
     terms: tuple[Term, ...] = ()
+    verified: bool = True
 
     def save(self, folder: Path) -> None:
         """Write it; a folder that has it is finished."""
@@ -93,7 +95,8 @@ class TableSummary:
         if (found.pop("kind", None), found.pop("version", None)) != (_KIND, _VERSION):
             raise CheckpointError(f"{str(path)!r} is not the summary of a job on a table of this version. Begin anew.")
         terms = found.pop("terms", [])  # summaries of before had none
-        fields = Fields({**found, "terms": terms}, str(path), tuple(cls.__dataclass_fields__))
+        known = {**found, "terms": terms, "verified": found.get("verified", True)}
+        fields = Fields(known, str(path), tuple(cls.__dataclass_fields__))
         return cls(
             source=fields.text("source"),
             target=fields.text("target"),
@@ -114,6 +117,7 @@ class TableSummary:
             notes=fields.texts("notes"),
             reading=fields.text("reading"),
             terms=_terms(terms, path),
+            verified=fields.flag("verified"),
         )
 
 
