@@ -89,7 +89,7 @@ def test_scores_that_overflow_far_out_do_not_end_the_search() -> None:
     assert torch.isfinite(torch.tensor([outcome.before, outcome.after])).all()
 
 
-@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
+@pytest.mark.filterwarnings("ignore")  # torch says that it will drop them
 def test_quantised_models_are_tuned_by_their_output() -> None:
     if torch.backends.quantized.engine == "none":
         pytest.skip("this machine has no engine for quantised layers")

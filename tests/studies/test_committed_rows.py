@@ -116,3 +116,13 @@ def test_the_page_of_evolved_losses_holds_the_rows_of_the_study() -> None:
     assert len(by_task) >= 7 and all(len(seeds) >= 4 for seeds in by_task.values())
     keys = {study.key_of(row["task"], row["method"], row["seed"]).digest for row in rows}
     assert {row["key"] for row in rows} <= keys  # of the settings that stand in the study
+
+
+@pytest.mark.parametrize(("name", "page"), [("limits", "results/limits.md"), ("own_loop", "recipes/own-loop.md")])
+def test_a_page_says_what_the_rows_of_its_study_say(name: str, page: str) -> None:
+    study = _study(name)
+    rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
+    said = study.summary(rows).rstrip(".")
+    text = (REPOSITORY / "docs" / page).read_text()
+    assert said in text or said[0].lower() + said[1:] in text
+    assert len({row["seed"] for row in rows}) >= 5

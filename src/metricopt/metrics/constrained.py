@@ -109,7 +109,7 @@ class Subject:
 def constrained(
     objective: Any,
     *subject_to: str | Constraint,
-    margin: float = 1.64,
+    margin: float = 1.0,
     higher_is_better: bool | None = None,
     bounds: tuple[float, float] | None = None,
     **limits: str | float,
@@ -125,7 +125,7 @@ def constrained(
         objective: as for `as_metric`. Of one call of the constrained metric every limit is measured eleven times, and
             once with margin=0.
         subject_to: limits as text, "recall >= 0.9", or `Constraint`s, for metrics of your own.
-        margin: standard errors; 1.64 keeps a limit on other rows 19 times in 20, were it not for the luck of the chosen one.
+        margin: standard errors. How often limits then hold on other rows was measured, see docs/results/limits.md.
         higher_is_better, bounds: of the objective, where it does not say so itself.
         limits: the same as `subject_to` for metrics with a plain name.
 
