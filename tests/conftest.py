@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tally import Tally
+
 settings.register_profile(
     "metricopt",
     derandomize=True,
@@ -63,3 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # A terminal's width and colours must not decide what a printed table looks like.
     os.environ.update(COLUMNS="120", NO_COLOR="1", TERM="dumb")
+
+
+@pytest.fixture(scope="session")
+def tally() -> Tally:
+    return Tally()

@@ -8,6 +8,7 @@ import select
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import metricopt
+from tally import Tally
 
 from .mutations import CANARY
 
@@ -28,6 +30,8 @@ class Reader:
 
     def __init__(self, home: Path) -> None:
         self.home, self.examples = home, home / "examples"
+        self.counts: Counter[str] = Counter()
+        self.sound: Counter[str] = Counter()
         self.examples.mkdir()
         alone = {
             "PYTHONPATH": str(Path(metricopt.__file__).resolve().parents[1]),  # the same copy of the package as here
@@ -49,6 +53,8 @@ class Reader:
             self.close()
             raise
 
+    what = "a damaged thing"
+
     def read(self, kind: str, path: Path, **more: Any) -> dict[str, Any]:
         return self.ask(kind=kind, path=str(path), **more)
 
@@ -66,9 +72,11 @@ class Reader:
             case: says which input it was.
             names: what the message must name.
         """
+        self.counts[self.what] += 1
         assert not reply["deeds"], (case, reply)
         assert not (self.home / CANARY).exists(), case
         if reply["error"] is None:
+            self.sound[self.what] += 1
             return True
         assert reply["ours"], f"{case}\n{reply['error']}"
         message = reply["error"]
@@ -100,10 +108,19 @@ class Reader:
 
 
 @pytest.fixture(scope="session")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory, tally: Tally) -> Iterator[Reader]:
     process = Reader(tmp_path_factory.mktemp("reader"))
     yield process
     process.close()
+    for what, tried in process.counts.items():
+        tally.add(what, tried=tried, sound=process.sound[what])
+
+
+@pytest.fixture(autouse=True)
+def of_this_test(reader: Reader, request: pytest.FixtureRequest) -> None:
+    """What is read counts as what the name of the test says."""
+    bare = request.node.name.partition("[")[0].removeprefix("test_")
+    reader.what = bare.replace("_", " ")
 
 
 @pytest.fixture

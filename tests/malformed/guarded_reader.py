@@ -9,6 +9,7 @@ loaded ("loaded", a digest), or which error came, and what was done that no read
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -271,6 +272,8 @@ def _traced(error: BaseException) -> str:
 
 
 def main() -> None:
+    with contextlib.suppress(ImportError):  # torchmetrics imports it where it is, and it writes a list of fonts
+        import matplotlib.font_manager  # noqa: F401
     here = Path(__file__).resolve().parent
     sys.path[:0] = [str(here), str(here.parent), str(here.parent / "resume")]
     torch.set_num_threads(1)

@@ -30,7 +30,7 @@ def test_a_damaged_finished_run_is_refused_or_is_the_very_same(reader: Reader, f
     sound = reader.read("outcome", fresh("finished"))
     assert reader.judge(sound, "sound")
     loaded = 0
-    for seed in cases(60):
+    for seed in cases(240):
         folder = fresh("finished")
         draw = random.Random(f"{name} {seed}")
         before = (folder / name).read_bytes()
@@ -44,7 +44,7 @@ def test_a_damaged_finished_run_is_refused_or_is_the_very_same(reader: Reader, f
 
 @pytest.mark.parametrize("name", FILES)
 def test_something_that_is_no_file_is_refused(reader: Reader, fresh: Any, name: str) -> None:
-    for seed in cases(10):
+    for seed in cases(40):
         folder = fresh("finished")
         misplaced(random.Random(f"{name} {seed}"), folder / name)
         assert not reader.judge(reader.read("outcome", folder), (name, seed), names=folder.name)
@@ -53,7 +53,7 @@ def test_something_that_is_no_file_is_refused(reader: Reader, fresh: Any, name: 
 @pytest.mark.parametrize("name", ["outcome.json", "report_data.json", "rows.jsonl"])
 def test_wrong_values_under_digests_that_fit_are_refused_by_name(reader: Reader, fresh: Any, name: str) -> None:
     """What someone makes who knows the format: here every value is checked, not only the digest."""
-    for seed in cases(60):
+    for seed in cases(240):
         folder = fresh("finished")
         draw = random.Random(f"{name} {seed}")
         figures = json.loads((folder / "outcome.json").read_text())
@@ -70,7 +70,7 @@ def test_wrong_values_under_digests_that_fit_are_refused_by_name(reader: Reader,
 
 
 def test_saved_weights_that_lie_about_themselves_are_refused(reader: Reader, fresh: Any) -> None:
-    for seed in cases(100):
+    for seed in cases(400):
         folder = fresh("finished")
         draw = random.Random(seed)
         path = folder / "model.safetensors"
@@ -90,7 +90,7 @@ def test_a_run_goes_on_from_sound_answers_only(reader: Reader, fresh: Any) -> No
     sound = reader.read("run", folder, in_full=True)
     assert reader.judge(sound, "sound")
     assert len(sound["found"]) == 30
-    for seed in cases(300):
+    for seed in cases(1200):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         path = folder / draw.choice(("answers.jsonl", "answers.jsonl", "run.json", ".lock"))
@@ -104,7 +104,7 @@ def test_a_run_goes_on_from_sound_answers_only(reader: Reader, fresh: Any) -> No
 
 
 def test_a_card_with_wrong_values_is_refused(reader: Reader, fresh: Any) -> None:
-    for seed in cases(80):
+    for seed in cases(320):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         card = folder / "run.json"
@@ -117,7 +117,7 @@ def test_a_card_with_wrong_values_is_refused(reader: Reader, fresh: Any) -> None
 def test_a_damaged_run_that_goes_on_ends_where_the_undamaged_one_does(reader: Reader, fresh: Any) -> None:
     ends = reader.read("resume", _unfinished(fresh))
     assert reader.judge(ends, "sound")
-    for seed in cases(30):
+    for seed in cases(120):
         folder = _unfinished(fresh)
         draw = random.Random(seed)
         answers = folder / "answers.jsonl"

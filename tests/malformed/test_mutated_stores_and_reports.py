@@ -13,7 +13,7 @@ from .mutations import as_json, damaged, disturbed, misplaced, resealed
 
 
 def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) -> None:
-    for seed in cases(100):
+    for seed in cases(400):
         path = fresh("store.jsonl")
         draw = random.Random(seed)
         if seed % 10 == 0:
@@ -29,7 +29,7 @@ def test_a_damaged_store_is_refused_or_gives_rows(reader: Reader, fresh: Any) ->
 
 
 def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any) -> None:
-    for seed in cases(120):
+    for seed in cases(480):
         path = fresh("report_data.json")
         draw = random.Random(seed)
         if seed % 3:
@@ -42,7 +42,7 @@ def test_a_disturbed_story_is_refused_or_can_be_told(reader: Reader, fresh: Any)
 def test_a_damaged_summary_is_refused_or_is_the_very_same(reader: Reader, fresh: Any) -> None:
     sound = reader.read("summary", fresh("job"))
     assert reader.judge(sound, "sound")
-    for seed in cases(80):
+    for seed in cases(320):
         folder = fresh("job")
         draw = random.Random(seed)
         path = folder / "summary.json"

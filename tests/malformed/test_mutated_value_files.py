@@ -28,7 +28,7 @@ def test_a_damaged_file_is_refused_or_is_the_very_same(
 ) -> None:
     sound = reader.read(kind, fresh(example))
     assert reader.judge(sound, "sound")
-    for seed in cases(70):
+    for seed in cases(280):
         path = fresh(example)
         draw = random.Random(f"{kind} {inside} {seed}")
         file = path / inside if inside else path
@@ -46,7 +46,7 @@ def test_a_damaged_file_is_refused_or_is_the_very_same(
 def test_wrong_settings_and_tensors_under_a_digest_that_fits_are_refused(
     reader: Reader, fresh: Any, kind: str, example: str, inside: str
 ) -> None:
-    for seed in cases(70):
+    for seed in cases(280):
         path = fresh(example)
         draw = random.Random(f"{kind} {inside} {seed}")
         file: Path = path / inside if inside else path

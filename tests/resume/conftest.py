@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,19 @@ def runs() -> Iterator[Runs]:
 
 
 @pytest.fixture(scope="session")
-def whole(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def whole_of(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Whole]:
+    """What a run of a kind leaves that nobody stops; made when it is first asked for."""
+    return functools.cache(lambda kind: _whole(runs, kind, tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def whole(whole_of: Callable[[str], Whole]) -> Whole:
+    return whole_of("problem")
+
+
+def _whole(runs: Runs, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folders = [tmp_path_factory.mktemp("whole") / "run" for _ in range(3)]
-    replies = [runs.run(folder) for folder in folders]
+    replies = [runs.run(folder, kind=kind) for folder in folders]
     assert all(reply["finished"] for reply in replies)
     first, *others = (result_of(folder) for folder in folders)
     assert all(other == first for other in others)  # or no resumed run could be equal to it
@@ -117,6 +128,6 @@ def _timeless(value: Any) -> Any:
 
 
 def kept_in(folder: Path) -> int:
-    """How many cache a killed run has left."""
+    """How many answers a killed run has left."""
     cache = folder / "answers.jsonl"
     return cache.read_bytes().count(b"\n") if cache.exists() else 0

@@ -3,7 +3,7 @@
 It is started as a script by `conftest.py`. Everything is imported and used once before the first fork, so a child costs
 milliseconds. Requests and replies are lines of JSON:
 
-    {"do": "run", "folder": F, "kill_after": seconds, "at": [label, n], "then": "kill" | "tear" | "fail"}
+    {"do": "run", "kind": K, "folder": F, "kill_after": seconds, "at": [label, n], "then": "kill" | "tear" | "fail"}
     {"do": "begin", "folder": F, "hold": n}    waits until question n is asked, then {"do": "release"} or {"do": "kill"}
 
 A label is an operation on a file: its name and the file's. At the n-th time that it is about to happen, the
@@ -148,7 +148,7 @@ class Child:
         Saboteur(tell, None if at is None else (at[0], at[1]), request.get("then", "kill"))
         code = 1
         try:
-            small_run(request["folder"], question)
+            KINDS[request.get("kind", "problem")](request["folder"], question)
             code = 0
         except MetricOptError as error:
             tell("e" + json.dumps([type(error).__name__, str(error)]))
@@ -187,6 +187,54 @@ def small_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> N
     )
 
 
+def table_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> None:
+    """A job on a table: encoder, network, search, test rows, model. Its metric tells nobody that it is asked."""
+    from metricopt.apps.table.job import optimize_table
+    from metricopt.apps.table.request import TableRequest
+
+    del question
+    request = TableRequest(
+        path=TABLE, target="income", metric="f1", drop=("pay",), method=("threshold",), calls=70, acceptance=0.5
+    )
+    optimize_table(request, run=Path(folder))
+
+
+def external_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> None:
+    """A metric that is a program, started for every question."""
+    from metricopt.metrics import from_command
+    from tiny_problem import tiny_data
+
+    del question
+    metric = from_command(["sh", str(PROGRAM), "{file}"], name="program", higher_is_better=True)
+    model, inputs, targets = tiny_data("binary", examples=120, seed=0)
+    optimize(
+        model,
+        metric=metric,
+        train=(inputs[:60], targets[:60]),
+        val=(inputs[60:], targets[60:]),
+        method=ThresholdTuning(candidates=10),
+        budget=62,
+        dim=6,
+        batch_size=16,
+        run=folder,
+        quiet=True,
+    )
+
+
+KINDS = {"problem": small_run, "table": table_run, "external": external_run}
+TABLE, PROGRAM = Path(), Path()
+
+
+def make_examples(home: Path) -> None:
+    """A table, and a program that answers with a number made of the bytes that it is given."""
+    global TABLE, PROGRAM
+    from people import people
+
+    TABLE, PROGRAM = home / "people.csv", home / "metric.sh"
+    people(TABLE)
+    PROGRAM.write_text("cksum < \"$1\" | { read sum rest; printf '0.%03d\\n' $((sum % 1000)); }\n")
+
+
 def answer(request: Mapping[str, Any], waiting: list[Child]) -> dict[str, Any]:
     if request["do"] == "run":
         child = Child(request)
@@ -221,8 +269,11 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     torch.set_num_threads(1)
     draw_no_pictures()
-    with tempfile.TemporaryDirectory() as folder:
-        small_run(folder, lambda: None)
+    home = tempfile.TemporaryDirectory()
+    make_examples(Path(home.name))
+    for kind, run in KINDS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            run(Path(folder) / kind, lambda: None)
     if threading.active_count() != 1:
         raise RuntimeError("threads are alive: a child would inherit their locks and wait for ever")
     gc.collect()
@@ -234,6 +285,7 @@ def main() -> None:
     for child in waiting:
         child.kill()
         child.end()
+    home.cleanup()
 
 
 if __name__ == "__main__":
