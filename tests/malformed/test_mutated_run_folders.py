@@ -39,7 +39,7 @@ def test_a_damaged_finished_run_is_refused_or_is_the_very_same(reader: Reader, f
         if reader.judge(reply, (name, seed), names=folder.name):
             assert reply["loaded"] == sound["loaded"], (name, seed)
             loaded += 1
-    assert loaded < 15  # a blank at the end of some JSON
+    assert loaded < 60  # a blank at the end of some JSON
 
 
 @pytest.mark.parametrize("name", FILES)
