@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 import torch
@@ -87,3 +89,18 @@ def test_what_cannot_be_predicted_is_told(values: list[object], choices: dict[st
 def test_dates_are_no_target() -> None:
     with pytest.raises(DataError, match="holds dates"):
         settle_target(pd.Series(pd.date_range("2020-01-01", periods=30)), "y", task="auto", positive=None)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "told"),
+    [
+        ([3, 4, 5, 6, 7, 8] * 20, "auto", "classification. --task regression takes them for numbers."),
+        ([3, 4, 5, 6, 7, 8] * 20, "regression", "It holds 6 different ones; --task classification takes them"),
+        ([0, 1] * 60, "auto", "counts as positive (--positive changes it)."),
+        ([1.1 * i for i in range(120)], "auto", "from 0 to 130.9: regression."),
+    ],
+)
+def test_numbers_that_may_be_classes_are_told_how_they_are_taken(values: list[float], task: Any, told: str) -> None:
+    said = settle_target(pd.Series(values), "q", task=task, positive=None).told()
+    assert told in said
+    assert ("--task" in said) == ("--task" in told)

@@ -19,6 +19,8 @@ Task: TypeAlias = Literal["classification", "regression"]
 
 #: Whole numbers with at most this many different values are classes, if nobody says otherwise.
 MOST_NUMBERED_CLASSES = 20
+#: Numbers with no more different values than this may be classes: it is said how they are taken for some.
+_FEW = 50
 #: Fewer rows of a class than this leave some part of the rows without it.
 LEAST_OF_A_CLASS = 10
 
@@ -71,11 +73,25 @@ class Target:
         """One sentence."""
         if self.labels is None:
             low, high = float(self.values.min()), float(self.values.max())
-            return f"{self.name!r} holds numbers from {low:g} to {high:g}: regression."
+            few = len(self.values.unique())
+            like = (
+                f" It holds {few} different ones; --task classification takes them for classes." if few <= _FEW else ""
+            )
+            return f"{self.name!r} holds numbers from {low:g} to {high:g}: regression.{like}"
         names = self.class_names or ()
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         positive = f", {self.positive!r} counts as positive (--positive changes it)" if self.positive else ""
-        return f"{self.name!r} holds {len(names)} classes ({shown}): classification{positive}."
+        numbers = len(names) > 2 and all(map(_is_number, names))
+        like = " --task regression takes them for numbers." if numbers else ""
+        return f"{self.name!r} holds {len(names)} classes ({shown}): classification{positive}.{like}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def settle_target(column: Any, name: str, *, task: Task | Literal["auto"], positive: str | None) -> Target:
