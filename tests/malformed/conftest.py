@@ -112,15 +112,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory, tally: Tally) -> Iterator[R
     process = Reader(tmp_path_factory.mktemp("reader"))
     yield process
     process.close()
-    for what, tried in process.counts.items():
-        tally.add(what, tried=tried, sound=process.sound[what])
+    for what, tried in process.counts.items():  # the guard's own tests are no damage that was tried
+        if what:
+            tally.add(what, tried=tried, sound=process.sound[what])
 
 
 @pytest.fixture(autouse=True)
 def of_this_test(reader: Reader, request: pytest.FixtureRequest) -> None:
     """What is read counts as what the name of the test says."""
     bare = request.node.name.partition("[")[0].removeprefix("test_")
-    reader.what = bare.replace("_", " ")
+    reader.what = bare.replace("_", " ") if "guard" not in request.node.nodeid else ""
 
 
 @pytest.fixture

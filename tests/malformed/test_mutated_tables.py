@@ -15,7 +15,7 @@ from .mutations import PYTHON, SHELL, damaged, misplaced
 
 @pytest.mark.parametrize("part", range(2))
 def test_a_damaged_table_is_refused_or_gives_rows(reader: Reader, fresh: Any, part: int) -> None:
-    for seed in cases(500):
+    for seed in cases(900):
         path = fresh("table.csv")
         draw = random.Random(1000 * part + seed)
         if seed % 12 == 0:
