@@ -46,7 +46,8 @@ def chances() -> Any:
         ("f1", ["a", "b"], lambda y, p: f1_score(y, p > 0)),
         ("precision", ["a", "b"], lambda y, p: precision_score(y, p > 0)),
         ("precision", [0, 1], lambda y, p: precision_score(y, p > 0)),
-        ("precision", [1, 2], lambda y, p: precision_score(1 - y, p <= 0)),  # scikit-learn means the label 1
+        ("precision", [1, 2], lambda y, p: precision_score(y, p > 0)),  # the second class, as in all of this library
+        (get_scorer("precision"), [1, 2], lambda y, p: precision_score(1 - y, p <= 0)),  # the label 1
         ("f1_macro", ["a", "b"], lambda y, p: f1_score(y, p > 0, average="macro")),
         ("neg_brier_score", [0, 1], lambda y, p: brier_score_loss(y, chances())),
         ("roc_auc_ovr", ["a", "b"], lambda y, p: roc_auc_score(y, p)),

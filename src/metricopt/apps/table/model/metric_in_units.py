@@ -25,6 +25,7 @@ def metric_of_numbers(inner: Metric, scale: TargetScale, targets: Tensor) -> Met
         ConfigError: the mean is rated as good as a perfect prediction, or better, so the range cannot be told.
         MetricError: the metric fails on these rows.
 
+    >>> import torch
     >>> error = Metric(lambda p, t: (p - t).abs().mean(), name="mae", higher_is_better=False, bounds=WIDE)
     >>> numbers = torch.tensor([0.0, 10.0, 20.0, 50.0], dtype=torch.float64)
     >>> scale = TargetScale.fit(numbers)
