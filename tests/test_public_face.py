@@ -76,3 +76,16 @@ def test_using_every_public_name_loads_no_optional_and_no_slow_package() -> None
     loaded = _modules_after(f"import metricopt; [getattr(metricopt, name) for name in {names}]")
     assert "torch" in loaded
     assert not loaded & {"sklearn", "torchmetrics", "scipy", "rich", "pandas", "cma", "botorch", "pooch"}
+
+
+def test_tuning_toward_a_metric_of_the_library_needs_no_scikit_learn() -> None:
+    """Its import takes longer than many a search."""
+    script = """
+import sys, torch, metricopt
+x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
+y, net = (x[:, 0] > 0.6).float(), torch.nn.Linear(3, 1)
+rows = {"train": (x[:100], y[:100]), "val": (x[100:], y[100:])}
+metricopt.optimize(net, metric="f1", **rows, budget=70, method="threshold", quiet=True)
+sys.exit("sklearn" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -209,19 +209,11 @@ def histogram_of(scores: Scores, names: Sequence[str] | None) -> Histogram | Non
     after = scores.after.reshape(-1)
     if not bool(((truth == 0) | (truth == 1)).all()) or not bool((before.isfinite() & after.isfinite()).all()):
         return None
-    both = torch.cat([before, after]).double()
-    low, high = (float(torch.quantile(both, q)) for q in (0.002, 0.998))
-    if not low < high:
-        low, high = low - 1, high + 1
-    edges = torch.linspace(low, high, _BINS + 1, dtype=torch.float64)
+    edges = _edges(torch.cat([before, after]).double(), beyond=0.002)
     labels = _labels(2, names)
 
     def counts(values: Tensor) -> dict[str, tuple[int, ...]]:
-        inside = values.double().clamp(low, high)
-        return {
-            labels[label]: tuple(int(n) for n in torch.histogram(inside[truth == label], edges).hist.tolist())
-            for label in (0, 1)
-        }
+        return {labels[label]: _counted(values[truth == label], edges) for label in (0, 1)}
 
     return Histogram(
         title="Scores; above zero means the second class",
@@ -245,16 +237,24 @@ def _errors_of(scores: Scores) -> Histogram | None:
     both = torch.cat(errors)
     if not bool(both.isfinite().all()):
         return None
-    low, high = (float(torch.quantile(both, q)) for q in (0.005, 0.995))
-    if not low < high:
-        low, high = low - 1, high + 1
-    edges = torch.linspace(low, high, _BINS + 1, dtype=torch.float64)
-    before, after = (
-        tuple(int(n) for n in torch.histogram(one.clamp(low, high), edges).hist.tolist()) for one in errors
-    )
+    edges = _edges(both, beyond=0.005)
+    before, after = (_counted(one, edges) for one in errors)
     return Histogram(
         title="Predicted less true", edges=tuple(edges.tolist()), before={ERRORS: before}, after={ERRORS: after}
     )
+
+
+def _edges(values: Tensor, *, beyond: float) -> Tensor:
+    """Borders of the bins of a histogram; the share `beyond` on either side falls into the first and the last one."""
+    low, high = (float(torch.quantile(values, q)) for q in (beyond, 1 - beyond))
+    if not low < high:
+        low, high = low - 1, high + 1
+    return torch.linspace(low, high, _BINS + 1, dtype=torch.float64)
+
+
+def _counted(values: Tensor, edges: Tensor) -> tuple[int, ...]:
+    inside = values.double().clamp(edges[0], edges[-1])
+    return tuple(int(n) for n in torch.histogram(inside, edges).hist.tolist())
 
 
 def checked_names(names: Sequence[str] | None, workload: Workload) -> tuple[str, ...] | None:

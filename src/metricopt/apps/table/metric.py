@@ -50,6 +50,8 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
     limits = []
     for text in request.subject_to:
         name, at_least, limit = split_limit(text)
+        if name.startswith(FAR):
+            raise ConfigError(f"a limit must be on a metric of this process, not on {name!r}, which is asked too often")
         of = replace(
             request,
             metric=name,
@@ -62,8 +64,6 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
             workers=1,
             subject_to=(),
         )
-        if name.startswith(FAR):
-            raise ConfigError(f"a limit must be on a metric of this process, not on {name!r}, which is asked too often")
         limits.append(Constraint(metric=_one_metric(of, target, parts).metric, at_least=at_least, limit=limit))
     return replace(found, metric=constrained(found.metric, *limits))
 

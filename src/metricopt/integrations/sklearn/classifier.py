@@ -45,9 +45,10 @@ class MetricOptClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metric: a name in `metricopt.METRICS` ("f1", "balanced_accuracy", "mcc", ...), the name of a scikit-learn
             scorer, a scorer, a metric function, or a callable of raw scores and class numbers 0..K-1 (for two classes
             one score a row; see `reads`). For two classes, the second of `classes_` is the positive one.
-        base: None for a network of its own. Or a classifier with `predict_proba` or `decision_function` (LinearSVC), of
-            scikit-learn, XGBoost, LightGBM, CatBoost or your own, whose output shift is tuned: one that is fitted stays as it is and is tuned on all rows, so give it rows that it has not seen; any other is
-            cloned and fitted first. `clone`, and with it `cross_val_score`, forgets fits: wrap a fitted base in
+        base: None for a network of its own. Or a classifier with `predict_proba` or `decision_function` (LinearSVC),
+            of scikit-learn, XGBoost, LightGBM, CatBoost or your own, whose output shift is tuned: one that is fitted
+            stays as it is and is tuned on all rows, so give it rows that it has not seen; any other is cloned and
+            fitted first. `clone`, and with it `cross_val_score`, forgets fits: wrap a fitted base in
             `sklearn.frozen.FrozenEstimator` to keep it.
         cv: where the rows come from that the model has not seen. A number of folds, or a splitter: every row is rated
             by a model that was trained without its fold, a shift of the scores is tuned on all of them and carried
