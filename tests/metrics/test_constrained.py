@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from metricopt._errors import ConfigError
 from metricopt._random import generator
-from metricopt.metrics import Constraint, Metric, as_judged, as_metric, constrained, get_metric, limit_from_spec
+from metricopt.metrics import (
+    Constraint,
+    Metric,
+    as_judged,
+    as_metric,
+    constrained,
+    from_command,
+    from_url,
+    get_metric,
+    limit_from_spec,
+)
 
 SCORES = torch.tensor([3.0, 2.0, 1.0, -1.0, -2.0, -3.0])
 TARGETS = torch.tensor([1, 0, 1, 1, 0, 0])
@@ -96,3 +106,12 @@ def test_a_limit_on_a_metric_of_ones_own() -> None:
 def test_what_is_no_limit_is_told(make: object, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         make()  # type: ignore[operator]
+
+
+def test_a_limit_on_a_program_or_a_server_is_refused_wherever_it_is_stated() -> None:
+    program = from_command(["true", "{file}"], name="program", higher_is_better=True)
+    server = from_url("http://localhost:1/rate", name="server", higher_is_better=True)
+    for far in (program, server):
+        with pytest.raises(ConfigError, match="asked too often"):
+            constrained("precision", Constraint(metric=far, at_least=True, limit=0.5))
+    assert constrained(program, recall=">= 0.5").name == "program subject to recall >= 0.5"

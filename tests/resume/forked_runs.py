@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from metricopt import Metric, MetricOpt, MetricOptError, optimize
+from metricopt import Metric, MetricOpt, MetricOptError, optimize, optimize_front
 from metricopt.methods import MetricOptConfig, ThresholdTuning
 
 OPERATIONS = ("mkdir", "open", "write", "pwrite", "ftruncate", "fsync", "replace", "unlink")
@@ -221,7 +221,49 @@ def external_run(folder: str | os.PathLike[str], question: Callable[[], None]) -
     )
 
 
-KINDS = {"problem": small_run, "table": table_run, "external": external_run}
+def front_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> None:
+    """A front of two metrics: one search toward each and toward compromises, and the models of it."""
+    from tiny_problem import tiny_data
+
+    del question
+    model, inputs, targets = tiny_data("binary", examples=160, seed=0)
+    optimize_front(
+        model,
+        metrics=["precision", "recall"],
+        train=(inputs[:60], targets[:60]),
+        val=(inputs[60:], targets[60:]),
+        points=2,
+        budget=330,
+        dim=4,
+        batch_size=16,
+        run=folder,
+        quiet=True,
+    )
+
+
+def bench_run(folder: str | os.PathLike[str], question: Callable[[], None]) -> None:
+    """The rows of a small table, appended to one file; the networks are there already."""
+    from metricopt.bench import Run, run_table
+    from metricopt.runtime import ResultStore
+
+    del question
+    runs = [
+        Run(data="breast_cancer", sampler="balanced", metric=metric, method=method, seed=0, calls=12)
+        for metric in ("mcr", "f1", "g_mean")
+        for method in ("as_trained", "random_search", "threshold")
+    ]
+    failed = run_table(runs, ResultStore(Path(folder) / "rows.jsonl"), workers=0, quiet=True)
+    if failed:
+        raise RuntimeError(failed[0].traceback)
+
+
+KINDS = {
+    "problem": small_run,
+    "table": table_run,
+    "external": external_run,
+    "front": front_run,
+    "bench": bench_run,
+}
 TABLE, PROGRAM = Path(), Path()
 
 
@@ -255,6 +297,7 @@ def answer(request: Mapping[str, Any], waiting: list[Child]) -> dict[str, Any]:
 
 def draw_no_pictures() -> None:
     """Half of a small run is the drawing of its report, which is no part of what is tested here."""
+    import metricopt.job.front
     import metricopt.report
     from metricopt.runtime import write_atomically
 
@@ -263,6 +306,7 @@ def draw_no_pictures() -> None:
         return Path(path)
 
     metricopt.report.write = write
+    metricopt.job.front.write_front = lambda shown, path: write_atomically(path, b"a front")
 
 
 def main() -> None:

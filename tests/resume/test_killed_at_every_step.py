@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tally import Tally
+
 from .conftest import Runs, Whole, kept_in, result_of
 
 
@@ -38,7 +40,7 @@ def resumes(runs: Runs, whole: Whole, folder: Path) -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(2))
 def test_killed_at_any_operation_it_resumes_to_the_same_bits(
-    runs: Runs, whole: Whole, tmp_path: Path, part: int
+    runs: Runs, whole: Whole, tmp_path: Path, tally: Tally, part: int
 ) -> None:
     """Writes are cut in half; so is what was not yet flushed, as a loss of power would: a temporary file, the cache."""
     found = moments(whole)
@@ -49,12 +51,13 @@ def test_killed_at_any_operation_it_resumes_to_the_same_bits(
         killed = runs.run(folder, at=[label, times], then="tear")
         assert killed["killed"], (label, times, killed)
         resumes(runs, whole, folder)
+        tally.add("killed in the middle of an operation on a file", tried=1, sound=1)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("part", range(2))
 def test_a_full_disk_is_one_line_that_says_so_and_the_run_goes_on_when_there_is_room(
-    runs: Runs, whole: Whole, tmp_path: Path, part: int
+    runs: Runs, whole: Whole, tmp_path: Path, tally: Tally, part: int
 ) -> None:
     takes_room = ("mkdir", "open", "write", "pwrite", "fsync", "replace")
     for number, (label, times) in enumerate(moments(whole)[part::2]):
@@ -69,3 +72,4 @@ def test_a_full_disk_is_one_line_that_says_so_and_the_run_goes_on_when_there_is_
         assert "No space left on device" in message and str(folder) in message
         assert "\n" not in message
         resumes(runs, whole, folder)
+        tally.add("the disk is full at an operation on a file", tried=1, sound=0)

@@ -1,4 +1,4 @@
-"""1,000 runs of three kinds, killed by SIGKILL at random moments and resumed: bit for bit what the uninterrupted run leaves."""
+"""1,300 runs of five kinds, killed by SIGKILL at random moments and resumed: bit for bit what the uninterrupted run leaves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .conftest import Runs, Whole, kept_in, result_of
 
 KILLS_A_PART = 25
 #: Kinds of runs, and in how many parts.
-KINDS = {"problem": 20, "table": 10, "external": 10}
+KINDS = {"problem": 20, "table": 10, "external": 10, "front": 4, "bench": 8}
 CASES = [(kind, part) for kind, parts in KINDS.items() for part in range(parts)]
 
 
@@ -52,4 +52,6 @@ NAMES = {
     "problem": "a torch problem",
     "table": "a job on a table",
     "external": "a metric that is a program",
+    "front": "a front of two metrics",
+    "bench": "a table of the bench",
 }

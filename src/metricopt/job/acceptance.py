@@ -106,11 +106,11 @@ def paired_test(
         rated = [metric.utility(raw) for raw in ask(questions)]
         for number, first_said, then_said in zip(numbers, rated[::2], rated[1::2], strict=True):
             differences.append((then_said - first_said) * (1 if number % 2 == 0 else -1))
-    units = units_of(len(targets), groups)
-    spread = float(torch.tensor(differences, dtype=torch.float64).std()) * spread_factor(how, units)
     gain = metric.utility(second) - metric.utility(first)
-    wide = quantile(confidence, min(len(differences), units) - 1)
     unit = metric.bounds[1] - metric.bounds[0]
+    spread, wide = chance(
+        torch.tensor(differences, dtype=torch.float64), how, units_of(len(targets), groups), confidence
+    )
     low, high = (gain - wide * spread) * unit, (gain + wide * spread) * unit
     # A spread of zero means that the resamples could not tell how much chance there is; dust is rounding.
     accepted = low > _DUST * unit and spread > 0
@@ -124,6 +124,11 @@ def paired_test(
         calls=2 + 2 * len(differences),
         expected=unit * (_once_accepted(gain, spread, wide) if accepted else gain),
     )
+
+
+def chance(differences: Tensor, how: Resampling, units: int, confidence: float) -> tuple[float, float]:
+    """The standard error of a gain, from the gains on resamples, and how many of them its interval is wide."""
+    return float(differences.std()) * spread_factor(how, units), quantile(confidence, min(len(differences), units) - 1)
 
 
 def _once_accepted(gain: float, error: float, quantile: float) -> float:

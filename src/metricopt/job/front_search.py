@@ -16,10 +16,10 @@ from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget, Meter, Metric
 from ..problem import Problem
 from ..runtime import MetricCache
-from ..workload import Examples, Workload, resample, resampling_of, spread_factor, take
+from ..workload import Examples, Workload, resample, resampling_of, take
 from ..workload.nests import member, on
 from ..workload.resampling import units_of
-from .acceptance import FEWEST_RESAMPLES, quantile
+from .acceptance import FEWEST_RESAMPLES, chance
 
 #: Models that are rated together; a search toward one aim is short, and each round learns the value function anew.
 _ROUND = 4
@@ -173,18 +173,17 @@ def rated(
             ]
         )
     table = torch.tensor(drawn, dtype=torch.float64)  # (r, n, k)
-    units = units_of(len(targets), groups)
     if len(phis) == 1:
         return raw[0], []
-    spread = (table[:, 1:] - table[:, :1]).std(dim=0) * spread_factor(how, units)
-    wide = quantile(confidence, min(FEWEST_RESAMPLES, units) - 1)
+    gains = table[:, 1:] - table[:, :1]
     ratings = []
     for at, values in enumerate(raw[1:]):
         row = []
         for k, metric in enumerate(ask.metrics):
             unit = metric.bounds[1] - metric.bounds[0]
-            gain = (metric.utility(values[k]) - metric.utility(raw[0][k])) * unit
-            half = wide * float(spread[at, k]) * unit
-            row.append(Rating(metric=metric.name, value=values[k], low=gain - half, high=gain + half))
+            gain = metric.utility(values[k]) - metric.utility(raw[0][k])
+            spread, wide = chance(gains[:, at, k], how, units_of(len(targets), groups), confidence)
+            low, high = (gain - wide * spread) * unit, (gain + wide * spread) * unit
+            row.append(Rating(metric=metric.name, value=values[k], low=low, high=high))
         ratings.append(tuple(row))
     return raw[0], ratings

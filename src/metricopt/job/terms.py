@@ -8,6 +8,7 @@ from typing import Any
 from ..metrics import Metric
 from ..metrics.constrained import FOLDS, Subject
 from ..report import Term
+from .acceptance import quantile
 
 
 def terms_of(metric: Metric, before: Any, after: Any, targets: Any, *, confidence: float) -> tuple[Term, ...]:
@@ -19,9 +20,7 @@ def terms_of(metric: Metric, before: Any, after: Any, targets: Any, *, confidenc
     subject = metric.fn
     if not isinstance(subject, Subject):
         return ()
-    from scipy.stats import t
-
-    wide, objective = float(t.ppf((1 + confidence) / 2, FOLDS - 1)), subject.objective
+    wide, objective = quantile(confidence, FOLDS - 1), subject.objective
     terms = [Term(text=objective.name, before=objective(before, targets), after=objective(after, targets))]
     for one in subject.constraints:
         value, error = one.measured(after, targets)

@@ -44,6 +44,11 @@ class Constraint:
             raise ConfigError(f"metric {self.metric.name!r} reads the whole model; a limit needs scores and targets")
         if isinstance(self.metric.fn, Subject):
             raise ConfigError(f"metric {self.metric.name!r} is constrained itself; name its limits one by one")
+        if isinstance(self.metric.fn, _far_kinds()):
+            raise ConfigError(
+                f"a limit must be on a metric of this process, not on {self.metric.name!r}, which is asked too often: "
+                "every call of the constrained metric measures each limit eleven times"
+            )
 
     def __str__(self) -> str:
         return f"{self.metric.name} {'>=' if self.at_least else '<='} {self.limit:g}"
@@ -104,6 +109,14 @@ class Subject:
         value, error = one.measured(outputs, targets)
         low, high = one.metric.bounds
         return min(max(self.margin * error / (high - low) - one.slack(value), 0.0), 1.0)
+
+
+def _far_kinds() -> tuple[type, ...]:
+    """Metrics that another process computes."""
+    from .external.command import Command
+    from .external.endpoint import Endpoint
+
+    return Command, Endpoint
 
 
 def constrained(

@@ -50,8 +50,6 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
     limits = []
     for text in request.subject_to:
         name, at_least, limit = split_limit(text)
-        if name.startswith(FAR):
-            raise ConfigError(f"a limit must be on a metric of this process, not on {name!r}, which is asked too often")
         of = replace(
             request,
             metric=name,
