@@ -51,6 +51,26 @@ def test_formulas_evaluated_together_are_what_each_is_alone():
     torch.testing.assert_close(*(torch.autograd.grad(values.sum(), scores)[0] for values in (together, alone)))
 
 
+@pytest.mark.parametrize("outputs", ["multiclass", "values"])
+def test_everything_is_computed_where_the_rows_are(outputs: str) -> None:
+    """On the meta device, which refuses to mix with the CPU as a GPU does, and needs none."""
+    task = class_task() if outputs == "multiclass" else linear_task()
+    assert task.outputs == outputs
+    far = {name: getattr(task, name).to("meta") for name in ("x", "y", "val_x", "val_y")}
+    task = BaseTask(**{**task.__dict__, **far, "net": copy.deepcopy(task.net).to("meta"), "momentum": 0.9})
+    formulas = [parse(text) for text in ("square(y - f(x)) * (1 + y)", "abs(y - 2.5 * f(x))")]
+    losses = FormulaLosses(formulas, outputs)
+    weights = first_weights(formulas).to("meta").requires_grad_()
+    slopes = weight_slopes(task, losses, weights, seed=0, unroll=2)
+    assert slopes.device.type == "meta" and slopes.shape == weights.shape
+    assert tuned(task, formulas, steps=1, seed=0).device.type == "meta"
+    assert neural_loss(task, steps=1, seed=0).weights.device.type == "meta"
+    learners = taught(task, losses, steps=2, seed=0)
+    assert {value.device.type for value in learners.parameters.values()} == {"meta"}
+    assert learners.predict(task.val_x).device.type == "meta"
+    assert initial(task.net, source=generator("x")).popitem()[1].device.type == "meta"
+
+
 def test_networks_side_by_side_learn_what_each_learns_alone():
     task = class_task()
     task = BaseTask(**{**task.__dict__, "momentum": 0.9, "decay": 5e-4, "rate": 0.05})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,41 @@ def test_quantised_models_are_tuned_by_their_output() -> None:
     quantised = torch.ao.quantization.quantize_dynamic(net, {nn.Linear}, dtype=torch.qint8)
     outcome = _optimize(quantised, adapters=[metricopt.OutputShift()], method="threshold")
     assert outcome.model(x[:4]).shape == (4, 1)
+
+
+@pytest.mark.filterwarnings("ignore")  # peft and transformers warn of each other's names
+def test_a_model_that_peft_wraps_comes_back_as_one_that_peft_wraps(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_labels=2,
+        max_position_embeddings=8,
+    )
+    lora = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query", "value"])
+    model = peft.get_peft_model(transformers.BertForSequenceClassification(config), lora).eval()
+    tokens = torch.randint(4, 30, (500, 6), generator=generator("texts"))
+    with torch.no_grad():
+        before = model(input_ids=tokens).logits
+    labels = (before[:, 1] - before[:, 0] > (before[:, 1] - before[:, 0]).median()).long()  # it only cuts wrongly
+    outcome = metricopt.optimize(
+        model,
+        metric="f1",
+        train=({"input_ids": tokens[:200]}, labels[:200]),
+        val=({"input_ids": tokens[200:]}, labels[200:]),
+        method="threshold",
+        budget=70,
+        quiet=True,
+    )
+    assert outcome.accepted
+    assert type(outcome.model) is type(model)
+    assert set(outcome.model.state_dict()) == set(model.state_dict())
+    assert not torch.equal(outcome.model(input_ids=tokens).logits, before)
+    assert torch.equal(model(input_ids=tokens).logits, before)  # what was given is as it was
+    outcome.model.save_pretrained(tmp_path)
+    assert (tmp_path / "adapter_model.safetensors").exists()

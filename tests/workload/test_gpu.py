@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import metricopt
 from job_case import threshold_case
 from metricopt.adapters import Film, OutputShift, attach
 from metricopt.losses import cross_entropy
@@ -58,3 +59,15 @@ def test_the_one_call_job_on_a_gpu() -> None:
     assert results[1].accepted
     assert results[1].after == pytest.approx(results[0].after, abs=0.02)
     assert next(results[1].model.parameters()).device.type == "cpu"  # where the model was
+
+
+def test_losses_are_bred_on_a_gpu() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(300, 3)
+    data = {"train": (x[:150], (x[:150, 0] > 0.5).float()), "val": (x[150:], (x[150:, 0] > 0.5).float())}
+    found = [
+        metricopt.evolve(nn.Linear(3, 1), metric="f1", preset="smoke", device=device, quiet=True, **data)
+        for device in ("cpu", "cuda")
+    ]
+    assert abs(found[0].before - found[1].before) < 0.1
+    assert next(found[1].model.parameters()).device.type == "cpu"  # where it was given

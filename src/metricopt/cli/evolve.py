@@ -19,7 +19,7 @@ from .printed import Part, Printed, figures_of, show
 
 _OF_REQUEST = (
     *("target", "metric", "name", "bounds", "reads", "task", "positive", "drop", "separator", "encoding", "strict"),
-    *("validation", "acceptance", "confidence", "seed", "loss"),
+    *("validation", "acceptance", "confidence", "seed", "device", "loss"),
 )
 _TABLE_ONLY = ("target", "positive", "drop", "separator", "encoding", "validation", "width")
 
@@ -71,6 +71,7 @@ def evolve(
     confidence: options.Confidence = None,
     executor: ExecutorOption = "serial",
     workers: Workers = None,
+    device: options.Device = None,
     seed: options.Seed = None,
     run: Run = None,
     quiet: options.Quiet = False,
@@ -146,7 +147,7 @@ def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     refuse_table_options(given, _TABLE_ONLY)
     known = inspect.signature(evolve_loss).parameters
     arguments = {name: value for name, value in build_problem(spec, of=evolve_loss).items() if name in known}
-    names = ("name", "loss", "objective", "rate", "acceptance", "confidence", "seed", "executor", "workers")
+    names = ("name", "loss", "objective", "rate", "acceptance", "confidence", "seed", "device", "executor", "workers")
     arguments |= {name: given[name] for name in names if name in given}
     arguments |= metric_of_problem(arguments, given, spec)
     arguments.setdefault("settings", _settings(given))

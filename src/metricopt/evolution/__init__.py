@@ -10,7 +10,7 @@ from .local_search import folded, tuned, weight_slopes
 from .loss_population import FormulaLosses, LossPopulation, Outputs, PlainLosses, flat
 from .operators import OPERATORS, Operator, add_operator
 from .rivals import NeuralLosses, gp_lfl, neural_loss, random_formulas, taylor, taylor_glo
-from .search import KNOWN, SCALES, Final, final_pair, finals, generations
+from .search import KNOWN, SCALES, Final, finals, generations
 from .settings import PRESETS, EvolutionSettings
 from .state import FATES, Generation, SearchState
 from .symbolic_loss import SymbolicLoss
@@ -39,7 +39,6 @@ __all__ = [
     "SymbolicLoss",
     "add_operator",
     "canonical",
-    "final_pair",
     "finals",
     "flat",
     "folded",

@@ -84,12 +84,12 @@ def tried(task: BaseTask, trees: Sequence[str], settings: EvolutionSettings, see
             first_order=settings.first_order,
         )
         written = _written(weights.tolist())
-        weights = torch.tensor(written)
+        weights = torch.tensor(written, device=task.x.device)
     losses = FormulaLosses(formulas, task.outputs, weights)
     scales = [1.0] * len(formulas)
     if settings.same_scale:
         scales = _written(scales_like(task.objective, losses, task, seed=seed))
-        losses = FormulaLosses(formulas, task.outputs, weights, torch.tensor(scales))
+        losses = FormulaLosses(formulas, task.outputs, weights, torch.tensor(scales, device=task.x.device))
     learners = taught(task, losses, steps=settings.train_steps, seed=seed)
     errors = [task.error(scores) for scores in learners.predict(task.val_x)]
     left = iter(written)

@@ -69,12 +69,16 @@ class BaseTask:
                 "that reads scores, probabilities or labels"
             )
 
+    def value(self, scores: Tensor) -> float:
+        """The metric of scores of the validation rows."""
+        return self.metric(flat(scores, self.outputs).cpu(), self.val_y.cpu())
+
     def error(self, scores: Tensor) -> float:
-        """The metric of scores of the validation rows, turned so that less is better; infinite where there is none."""
+        """The same, turned so that less is better; infinite where there is none."""
         if not bool(scores.isfinite().all()):
             return math.inf
         try:
-            return turned(self.metric, self.metric(flat(scores, self.outputs), self.val_y))
+            return turned(self.metric, self.value(scores))
         except MetricError:  # it rated the plain loss without complaint: this candidate is what it cannot rate
             return math.inf
 
@@ -111,7 +115,9 @@ def initial(net: nn.Module, *, source: torch.Generator) -> dict[str, Tensor]:
                 found[full] = value.detach().clone()
                 continue
             bound = 1 / math.sqrt(math.prod(shape[1:]))
-            found[full] = torch.empty_like(value).uniform_(-bound, bound, generator=source)
+            # Drawn on the CPU: the same network wherever it is trained.
+            drawn = torch.empty(value.shape, dtype=value.dtype).uniform_(-bound, bound, generator=source)
+            found[full] = drawn.to(value.device)
     return {name: value.detach() for name, value in found.items()}
 
 
@@ -145,7 +151,17 @@ class Learners:
         self.net.eval()
         return torch.cat([self.scores(block) for block in x.split(_BLOCK)], dim=1)
 
-    def state(self, member: int) -> dict[str, Tensor]:
+    def member(self, number: int) -> Learners:
+        """One of them, alone."""
+        found = object.__new__(Learners)
+        found.net, found.n, found._each = self.net, 1, VmapOrLoop()
+        found.parameters, found.buffers = (
+            {name: value[number : number + 1].detach() for name, value in of.items()}
+            for of in (self.parameters, self.buffers)
+        )
+        return found
+
+    def state(self, member: int = 0) -> dict[str, Tensor]:
         """The state of one member, for `load_state_dict`."""
         both = {**self.parameters, **self.buffers}
         return {name: value[member].detach().clone() for name, value in both.items()}

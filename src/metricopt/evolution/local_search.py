@@ -66,7 +66,7 @@ def tuned(
     Returns: weights as `FormulaLosses` takes them; those of a formula whose slope is not finite stay as they are.
     """
     losses = FormulaLosses(formulas, task.outputs)
-    weights = first_weights(formulas).requires_grad_()
+    weights = first_weights(formulas).to(task.x.device).requires_grad_()
     optimizer = Adam(rate)
     for step in range(steps):
         slope = weight_slopes(task, losses, weights, seed=seed, step=step, unroll=unroll, first_order=first_order)

@@ -124,7 +124,7 @@ class FormulaLosses(LossPopulation):
             elif name == "f":
                 found = f if list(members) == list(range(len(f))) else torch.stack([f[member] for member in members])
             elif name == "number":
-                found = torch.tensor(numbers, dtype=f.dtype).view(-1, 1, 1).expand(-1, *y.shape)
+                found = torch.tensor(numbers, dtype=f.dtype, device=f.device).view(-1, 1, 1).expand(-1, *y.shape)
             else:
                 stacked = (torch.stack([values[child] for child in position]) for position in arguments)
                 found = OPERATORS[name].apply(*stacked)

@@ -76,7 +76,7 @@ class NeuralLosses(LossPopulation):
 
 def neural_loss(task: BaseTask, *, steps: int, seed: int, unroll: int = 1, rate: float = 1e-3) -> NeuralLosses:
     """A neural loss whose weights are tuned by what a training with it leads to, as those of a formula are."""
-    weights = NeuralLosses.initial(seed).requires_grad_()
+    weights = NeuralLosses.initial(seed).to(task.x.device).requires_grad_()
     losses, optimizer = NeuralLosses(task.outputs, weights), Adam(rate)
     for step in range(steps):
         slope = weight_slopes(task, losses, weights, seed=seed, step=step, unroll=unroll)

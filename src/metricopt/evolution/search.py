@@ -6,7 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import final
 
@@ -20,7 +20,7 @@ from .filters import can_train, slope_key, slopes_of
 from .formula import Formula
 from .genetic import Breeder, elite
 from .learners import BaseTask, Learners, taught, turned
-from .loss_population import FormulaLosses, PlainLosses, flat
+from .loss_population import FormulaLosses, PlainLosses
 from .settings import EvolutionSettings
 from .state import FATES, Generation, SearchState, with_hall
 from .text import parse
@@ -51,10 +51,12 @@ class Final:
         candidate: None for the plain loss.
         scale: that the plain loss was multiplied by: as good as another learning rate.
         errors: on the validation rows, one for each seed, less is better.
+        learner: the network of the first seed.
     """
 
     candidate: Candidate | None
     errors: tuple[float, ...]
+    learner: Learners = field(repr=False)
     scale: float = 1.0
 
     @property
@@ -117,31 +119,27 @@ def finals(
     losses = FormulaLosses([one.formula for one in best], task.outputs)
     scaled = PlainLosses([_scaled(plain, scale) for scale in SCALES], task.outputs)
     errors: list[list[float]] = [[] for _ in range(len(best) + len(SCALES))]
+    kept: list[Learners] = []
     for number in range(settings.final_seeds):
         ours = derive_seed("final", seed, number)
         for start, population in ((0, losses), (len(best), scaled)):
             learners = taught(task, population, steps=settings.steps_in_the_end, seed=ours, watch=watch)
             for at, scores in enumerate(learners.predict(task.val_x)):
                 errors[start + at].append(task.error(scores))
-    found = [Final(candidate=one, errors=tuple(each)) for one, each in zip(best, errors, strict=False)]
+                if number == 0:
+                    kept.append(learners.member(at))
+    all_of = [tuple(each) for each in errors]
+    found = [
+        Final(candidate=one, errors=each, learner=learner)
+        for one, each, learner in zip(best, all_of, kept, strict=False)
+    ]
     plains = [
-        Final(candidate=None, errors=tuple(each), scale=scale)
-        for scale, each in zip(SCALES, errors[len(best) :], strict=True)
+        Final(candidate=None, errors=each, learner=learner, scale=scale)
+        for scale, each, learner in zip(SCALES, all_of[len(best) :], kept[len(best) :], strict=True)
     ]
     ranked = sorted(found, key=lambda one: one.error)
     winner = min((one for one in ranked if _as_good(one, ranked[0])), key=_size)
     return [winner, *(one for one in ranked if one is not winner), min(plains, key=lambda one: one.error)]
-
-
-def final_pair(
-    task: BaseTask, settings: EvolutionSettings, best: Final, plain_final: Final, *, seed: int, plain: LossFunction
-) -> tuple[Learners, Learners]:
-    """The networks of the winner and of the plain loss that are compared on rows that nobody chose by."""
-    assert best.candidate is not None
-    ours, steps = derive_seed("final", seed, 0), settings.steps_in_the_end
-    evolved = FormulaLosses([best.candidate.formula], task.outputs)
-    usual = PlainLosses([_scaled(plain, plain_final.scale)], task.outputs)
-    return taught(task, evolved, steps=steps, seed=ours), taught(task, usual, steps=steps, seed=ours)
 
 
 # --- inside --------------------------------------------------------------------------------------------------------
@@ -149,8 +147,7 @@ def final_pair(
 
 def _plain_error(task: BaseTask, settings: EvolutionSettings, plain: LossFunction, seed: int) -> float:
     learners = taught(task, PlainLosses([plain], task.outputs), steps=settings.train_steps, seed=seed)
-    scores = flat(learners.predict(task.val_x)[0], task.outputs)
-    return turned(task.metric, task.metric(scores, task.val_y))
+    return turned(task.metric, task.value(learners.predict(task.val_x)[0]))
 
 
 def _as_good(one: Final, best: Final) -> bool:

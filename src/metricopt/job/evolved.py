@@ -23,7 +23,6 @@ from ..evolution import (
     Final,
     Formula,
     FormulaLosses,
-    Learners,
     Outputs,
     SearchState,
     SymbolicLoss,
@@ -232,7 +231,6 @@ def _with_weights(path: Path, model: nn.Module) -> nn.Module:
 
 def evolved_of(
     model: nn.Module,
-    pair: tuple[Learners, Learners],
     task: BaseTask,
     found: Sequence[Final],
     state: SearchState,
@@ -252,8 +250,8 @@ def evolved_of(
     """The result of a search that is over: the winner, the network that is handed out, and the data of the report."""
     best, metric = found[0].candidate, task.metric
     assert best is not None
-    network = copy.deepcopy(task.net)
-    network.load_state_dict(pair[0 if verdict.accepted else 1].state(0))
+    network = copy.deepcopy(model)
+    network.load_state_dict(found[0 if verdict.accepted else -1].learner.state())
     machine = describe_environment()
     facts = {
         "network": type(model).__name__,

@@ -28,7 +28,6 @@ from ..evolution import (
     Outputs,
     PlainLosses,
     SearchState,
-    final_pair,
     finals,
     flat,
     generations,
@@ -57,7 +56,7 @@ from .build_report import Scores
 from .code_digest import digest_of_code
 from .evolved import Evolved, evolved_of, is_finished
 from .examples import gather
-from .preparation import own_modes, parts, ready, resolved_loss
+from .preparation import own_modes, parts, ready, resolved_device, resolved_loss
 
 _STATE = "search.json"
 #: Learning rates that are tried where none is given; the one that the plain loss does best with is taken.
@@ -86,6 +85,7 @@ def evolve(
     confidence: float = 0.95,
     executor: str | Executor = "serial",
     workers: int | None = None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     run: str | os.PathLike[str] | None = None,
     class_names: Sequence[str] | None = None,
@@ -114,6 +114,7 @@ def evolve(
         acceptance: the share of `val` that no loss is chosen by, or examples of its own; None tests nothing.
         confidence: of the interval that must lie above zero.
         executor: where candidates are trained: "serial", "processes", "ray", or an `Executor`. workers: how many.
+        device: where networks are trained; None takes an accelerator if there is one.
         seed: of everything random. The same seed gives the same result on a CPU, whatever the executor.
         run: a folder that keeps the run. Stopped at any moment and called again, it goes on to the same result.
         class_names: for the report.
@@ -140,6 +141,7 @@ def evolve(
         seed=seed,
         run=run,
         batch_size=batch_size,
+        device=device,
         class_names=class_names,
         quiet=quiet,
         outputs=outputs,
@@ -152,8 +154,9 @@ def evolve(
     with ExitStack() as stack:
         stack.enter_context(own_modes())
         task, holdout, plain_name, plain = _prepared(
-            model, wanted, train, val, acceptance, outputs, loss, objective, batch_size, momentum, decay
+            model, wanted, train, val, acceptance, outputs, loss, objective, resolved_device(device, model)
         )
+        task = replace(task, batch=min(batch_size, len(task.x)), momentum=momentum, decay=decay)
         identity = {
             "job": "evolve",
             "metric": wanted.name,
@@ -187,12 +190,10 @@ def evolve(
         )
         with progress(2 * how.final_seeds * how.steps_in_the_end, "final trainings", quiet=quiet) as advance:
             found = finals(task, how, state, seed=seed, plain=plain, watch=lambda step: advance())
-        pair = final_pair(task, how, found[0], found[-1], seed=seed, plain=plain)
-        verdict, scores = _judged(pair, task, holdout, confidence, seed)
+        verdict, scores = _judged(found[0].learner, found[-1].learner, task, holdout, confidence, seed)
         calls = state.calls + tried + (len(found) - 1 + len(SCALES)) * how.final_seeds + verdict.calls
         result = evolved_of(
             model,
-            pair,
             task,
             found,
             state,
@@ -225,9 +226,7 @@ def _prepared(
     outputs: str | None,
     loss: str | LossFunction | None,
     objective: str | LossFunction | None,
-    batch_size: int,
-    momentum: float,
-    decay: float,
+    device: torch.device,
 ) -> tuple[BaseTask, Examples | None, str, LossFunction]:
     """What losses are tried on, the examples that decide, and the plain loss with its name."""
     if metric.reads == "model":
@@ -235,8 +234,7 @@ def _prepared(
             f"metric {metric.name!r} reads the whole model, but losses are bred by metrics of outputs; give one that "
             "reads scores, probabilities or labels"
         )
-    net, device = copy.deepcopy(model).eval(), torch.device("cpu")
-    net = net.to(device)
+    net = copy.deepcopy(model).eval().to(device)
     search, holdout = parts(gather(val, "val"), acceptance, metric)
     if isinstance(holdout, Metric) or not isinstance(holdout, Examples | None):
         raise ConfigError("acceptance must be a share of val, examples of its own, or None")
@@ -268,9 +266,6 @@ def _prepared(
         outputs=found,
         metric=metric,
         objective=aimed,
-        batch=min(batch_size, len(rows[0])),
-        momentum=momentum,
-        decay=decay,
     )
     ready_holdout = None if holdout is None else ready(net, holdout, device)
     return task, ready_holdout, name, plain
@@ -298,7 +293,7 @@ def _at_best_rate(task: BaseTask, how: EvolutionSettings, plain: LossFunction, s
         if not bool(scores.isfinite().all()):
             found.append(math.inf)
             continue
-        found.append(turned(task.metric, task.metric(flat(scores, task.outputs), task.val_y)))
+        found.append(turned(task.metric, task.value(scores)))
     return replace(task, rate=RATES[found.index(min(found))]), len(RATES)
 
 
@@ -350,13 +345,12 @@ def _searched(
 
 
 def _judged(
-    pair: tuple[Learners, Learners], task: BaseTask, holdout: Examples | None, confidence: float, seed: int
+    evolved: Learners, usual: Learners, task: BaseTask, holdout: Examples | None, confidence: float, seed: int
 ) -> tuple[Verdict, Scores | None]:
     """The plain loss against the evolved one on examples that nobody chose by."""
     metric = task.metric
-    evolved, usual = pair
     if holdout is None:
-        values = [metric(flat(one.predict(task.val_x)[0], task.outputs), task.val_y) for one in (usual, evolved)]
+        values = [task.value(one.predict(task.val_x)[0]) for one in (usual, evolved)]
         return trusted(values[0], values[1], metric), None
     before, after = (flat(one.predict(holdout.inputs)[0], task.outputs) for one in (usual, evolved))
     verdict = paired_test(
