@@ -1,9 +1,9 @@
 """The search for losses: candidates trained side by side or one by one, and what the filters spare.
 
-Side by side: 25 formulas, each on its own MLP for MNIST-sized rows (784-W-10), against a plain loop over them: one network,
-one formula, torch's own SGD. Its bound is what two cores allow: where layers are wide, arithmetic is the same on both sides.
-Filters: steps of training that a search needs with all filters, as a share of those without any, at equal generations;
-the final errors are printed beside.
+Side by side: 25 formulas, each on its own MLP for MNIST-sized rows (784-W-10), against a plain loop over them: one
+network, one formula, torch's own SGD. Its bound is what two cores allow: where layers are wide, arithmetic is the same
+on both sides. Filters: steps of training that a search needs with all filters, as a share of those without any, at
+equal generations; the final errors are printed beside.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def small() -> tuple[float, float]:
 def measure() -> list[Figure]:
     torch.set_num_threads(2)
     figures = []
-    # The ratio is the machine's as much as ours: 3.5 and 2.3 on an AMD EPYC, 2.9 and 1.9 on an Intel Xeon, 2 cores each.
+    # The ratio is the machine's as much as ours: 3.5 and 2.3 on an AMD EPYC, 2.9 and 1.9 on an Intel Xeon,
+    # with 2 cores each.
     for width, batch, bound in ((16, 32, 2.5), (64, 128, 1.6)):
         ratio = alternate(*sides(width, batch), 3)
         name = f"25 losses one by one / side by side, MLP 784-{width}-10, batch {batch}"

@@ -1,5 +1,5 @@
-"""The paper's MetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks: seconds and
-memory.
+"""The paper's MetricOpt for one metric on A9A, from the trained model to the result, meta-training on 200 tasks:
+seconds and memory.
 
 Takes the published files where METRICOPT_DATA or the cache has them; nothing is downloaded. Else it makes a table of
 the same size. One process on one thread: for matrices this small a second one waits more than it works. The peak of

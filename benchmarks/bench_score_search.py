@@ -1,7 +1,7 @@
 """What a value function that reads scores costs: a step along it beside a loss step, a search beside CMA-ES.
 
-The step: forward and backward to phi through a conv net, batch 256, plain cross-entropy or the learned loss. The search:
-100 calls of a metric that takes 10 ms, on a small network, beside CMA-ES with as many.
+The step: forward and backward to phi through a conv net, batch 256, plain cross-entropy or the learned loss. The
+search: 100 calls of a metric that takes 10 ms, on a small network, beside CMA-ES with as many.
 """
 
 from __future__ import annotations

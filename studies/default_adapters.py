@@ -155,8 +155,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             start, seconds = (torch.tensor([row[key] for row in mine]).mean() for key in ("start", "seconds"))
             error = gain.std() / len(gain) ** 0.5
             lines.append(
-                f"| {name} | {choice} | {mine[0]['dim']} | {len(mine)} | {start:.4f} | {gain.mean():+.4f} ± {error:.4f} "
-                f"| {seconds:.1f} |"
+                f"| {name} | {choice} | {mine[0]['dim']} | {len(mine)} | {start:.4f} | {gain.mean():+.4f} ± "
+                f"{error:.4f} | {seconds:.1f} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -1,10 +1,10 @@
 """Do evolved losses train better networks? Against the plain loss, learned losses of other kinds, and what people use.
 
-    METRICOPT_DATA=folder python -m studies.evolve                 an hour; rows appended to studies/results/evolve.jsonl
+    METRICOPT_DATA=folder python -m studies.evolve                 an hour; rows in studies/results/evolve.jsonl
     python -m studies.evolve --tasks @rare --seeds 0-4             the imbalanced tasks alone
     python -m studies.evolve --summary                             what the rows say
 
-Half of the rows train, a fifth chooses (fitness, scales, thresholds), the rest judges and is looked at once, in the end.
+Half of the rows train, a fifth chooses (fitness, scales, thresholds), the rest judges and is looked at once, at last.
 All losses train the same network from the same initial values on the same batches; the learning rate is the one that
 the plain loss does best with on the rows that choose. Ready-made losses may be scaled as well, which is another
 learning rate; what is evolved gets no such help. Seeds cut the rows anew, so intervals are corrected for that (Nadeau

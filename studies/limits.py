@@ -3,8 +3,8 @@
     METRICOPT_DATA=folder python -m studies.limits            ten minutes; rows appended to studies/results/limits.jsonl
     python -m studies.limits --summary                        what the rows say
 
-Models and rows are those of the arena (half to train, a fifth to search on, the rest judges). No acceptance test in between: what
-the search proposes is judged.
+Models and rows are those of the arena (half to train, a fifth to search on, the rest judges). No acceptance test in
+between: what the search proposes is judged.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def summary(rows: Iterable[dict[str, Any]]) -> str:
     lines = [
         f"{len({(row['table'], row['limit']) for row in rows})} tables, {seeds} seeds, {CALLS} calls.",
         "",
-        "| method | margin, standard errors | limit holds on rows that judge | broken by 2 standard errors | mean slack, hundredths "
-        + "| objective, mean |",
+        "| method | margin, standard errors | limit holds on rows that judge | broken by 2 standard errors "
+        + "| mean slack, hundredths | objective, mean |",
         "|---|---|---|---|---|---|",
     ]
     for method in METHODS_RUN:
@@ -90,7 +90,8 @@ def summary(rows: Iterable[dict[str, Any]]) -> str:
             slack = 100 * sum(row["slack"] for row in these) / len(these)
             mean = sum(row["objective"] for row in these) / len(these)
             lines.append(
-                f"| {METHODS[method].card.title} | {margin:g} | {100 * held:.0f} % | {100 * broken:.0f} % | {slack:+.1f} | {mean:.3f} |"
+                f"| {METHODS[method].card.title} | {margin:g} | {100 * held:.0f} % | {100 * broken:.0f} % "
+                f"| {slack:+.1f} | {mean:.3f} |"
             )
     plain = [row for row in rows if (row["method"], row["margin"]) == (METHODS_RUN[0], MARGINS[0])]
     held = sum(row["slack_before"] >= 0 for row in plain) / max(len(plain), 1)

@@ -3,10 +3,10 @@
     METRICOPT_DATA=folder python -m studies.transfer             rows appended to studies/results/transfer.jsonl
     python -m studies.transfer --summary                         what the rows say
 
-A value function is learned on one model with 60 metric calls (MetricOpt's own). It is then climbed on a model of another
-architecture without a call. Beside it: the same climb along a value function whose utilities were shuffled, MetricOpt
-from scratch with 60 calls on that model, and a shift of the scores tuned with 60 calls. Every figure is on test rows,
-which none of them sees; there is no acceptance test.
+A value function is learned on one model with 60 metric calls (MetricOpt's own). It is then climbed on a model of
+another architecture without a call. Beside it: the same climb along a value function whose utilities were shuffled,
+MetricOpt from scratch with 60 calls on that model, and a shift of the scores tuned with 60 calls. Every figure is on
+test rows, which none of them sees; there is no acceptance test.
 """
 
 from __future__ import annotations

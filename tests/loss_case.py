@@ -29,7 +29,10 @@ def shape_of(name: str, kind: str, rows: int = ROWS) -> tuple[int, ...]:
 
 
 def example(name: str, kind: str, seed: int, dtype: torch.dtype = torch.float64) -> Batch:
-    """Random scores or embeddings with random targets; a list of 9 for "ranking", 3 labels of 3 for "retrieval", 0 and 10 for "values"."""
+    """Random scores or embeddings with random targets.
+
+    A list of 9 for "ranking", 3 labels of 3 for "retrieval", 0 and 10 for "values".
+    """
     random = generator(seed, "loss contract", kind)
     shape = shape_of(name, kind)
     scores = 2 * torch.randn(shape, generator=random, dtype=dtype)

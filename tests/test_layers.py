@@ -253,7 +253,8 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
         "losses/a.py": "import torch\nfrom ..losses.card import Card\nfrom .._errors import ConfigError",
         "metrics/a.py": "def f():\n    from sklearn import metrics",
         "methods/a.py": "def f():\n    require('cma', extra='cma', purpose='x')\n    import botorch",
-        "value/a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import scipy\nfrom ..problem import Problem",
+        "value/a.py": "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import scipy\nfrom ..problem import Problem",
         "integrations/sklearn/__init__.py": "from sklearn.base import BaseEstimator",
         "cli/a.py": "from .. import __version__\nfrom ..bench import table\nfrom metricopt.runtime import store",
     }

@@ -1,4 +1,4 @@
-"""MetricOpt: within every budget, repeatable, better than its rivals where phi is long, and honest about its controls."""
+"""MetricOpt: within every budget, repeatable, better than its rivals where phi is long, honest about controls."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def worst_recall(scores: Tensor, targets: Tensor) -> float:
 
 
 def long_problem(metric: Metric, calls: int, seed: int = 0) -> tuple[Problem, tuple[Tensor, Tensor]]:
-    """Six classes, the later ones rare in training, balanced where the metric is asked; phi has more than 500 numbers."""
+    """Six classes, the later ones rare in training, balanced where the metric is asked; phi has over 500 numbers."""
     source = torch.Generator().manual_seed(seed)
     centres = torch.randn(6, 8, generator=source)
 

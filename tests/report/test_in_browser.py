@@ -94,7 +94,9 @@ CROWDED = """() => {
   for (const svg of document.querySelectorAll("svg")) {
     const card = svg.closest(".card").getBoundingClientRect();
     const texts = [...svg.querySelectorAll("text")]
-      .map((text) => ({ text: text.textContent, box: text.getBoundingClientRect(), turned: text.hasAttribute("transform") }))
+      .map((text) => ({
+        text: text.textContent, box: text.getBoundingClientRect(), turned: text.hasAttribute("transform"),
+      }))
       .filter(({ box }) => box.width > 0);
     texts.forEach(({ text, box, turned }, at) => {
       if (box.left < card.left - 1 || box.right > card.right + 1) found.push(`outside: ${text}`);
@@ -102,7 +104,9 @@ CROWDED = """() => {
         if (turned || other.turned) continue;
         const across = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left);
         const down = Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top);
-        if (across > 2 && down > 4) found.push(`${svg.getAttribute("aria-label").slice(0, 30)}: ${text} | ${other.text}`);
+        if (across > 2 && down > 4) {
+          found.push(`${svg.getAttribute("aria-label").slice(0, 30)}: ${text} | ${other.text}`);
+        }
       }
     });
   }

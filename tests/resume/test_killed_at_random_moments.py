@@ -1,4 +1,4 @@
-"""1,300 runs of five kinds, killed by SIGKILL at random moments and resumed: bit for bit what the uninterrupted run leaves."""
+"""1,300 runs of five kinds, killed by SIGKILL at random moments and resumed: bit for bit what the whole run leaves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program or a server that misbehaves at one call of a whole run: one clear error or none, and the run goes on after it.
+"""A program or a server that misbehaves at one call of a whole run: a clear error or none, and it goes on afterwards.
 
 Hangs, processes that are left behind, floods of output, lies about its own length, rubbish, another answer than before.
 What was answered is never asked again, and no call is made beyond the budget.

@@ -74,8 +74,8 @@ def optimize(
     """Tune a model toward a metric.
 
     A change is kept only if it is better, beyond chance, on rows that the search never saw. A table: a network is
-    trained on it, tuned, and measured on rows that nobody saw. module:function: the function returns dict(model=, train=, val=,
-    ...), the arguments of metricopt.optimize.
+    trained on it, tuned, and measured on rows that nobody saw. module:function: the function returns
+    dict(model=, train=, val=, ...), the arguments of metricopt.optimize.
     """
     given = {name: value for name, value in ctx.params.items() if value is not None} | share_of(acceptance)
     work = _of_problem if names_a_function(data) else _of_table

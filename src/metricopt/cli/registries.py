@@ -40,8 +40,8 @@ def metrics(as_json: JsonList = False) -> None:
     columns = {"name": "name", "title": "what it is", "better": "better", "for": "for", "also_called": "also called"}
     _print(columns, found, spare=("also_called",))
     typer.echo(
-        "All scorers of scikit-learn are metrics too. One that is named neg_... is shown without its sign, as the error "
-        "itself: lower is better."
+        "All scorers of scikit-learn are metrics too. One that is named neg_... is shown without its sign, as the "
+        "error itself: lower is better."
     )
 
 

@@ -1,7 +1,7 @@
 """Genetic programming on formulas: how the first ones are drawn, how they are crossed, changed and chosen.
 
-Plain code, no DEAP: with one type of node and five moves it is shorter than the adapters would be, its random state is a
-value, and its trees stay immutable.
+Plain code, no DEAP: with one type of node and five moves it is shorter than the adapters would be, its random state is
+a value, and its trees stay immutable.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class BaseTask:
                 )
         if self.metric.reads == "model":
             raise ConfigError(
-                f"metric {self.metric.name!r} reads the whole model, but losses are bred by metrics of outputs; give one "
-                "that reads scores, probabilities or labels"
+                f"metric {self.metric.name!r} reads the whole model, but losses are bred by metrics of outputs; give "
+                "one that reads scores, probabilities or labels"
             )
 
     def value(self, scores: Tensor) -> float:

@@ -38,8 +38,8 @@ class EvolutionSettings:
         final_steps: SGD steps of these trainings, and of the loss that is compared with; None for 3 times
             `train_steps`.
 
-    Differs from the paper: an elite (its code reads a rate and has none), the rejection protocol before the local search,
-    the finalists. The presets other than "paper" also hold the known losses and give all candidates one size.
+    Differs from the paper: an elite (its code reads a rate and has none), the rejection protocol before the local
+    search, the finalists. The presets other than "paper" also hold the known losses and give all candidates one size.
     """
 
     population: int = 25

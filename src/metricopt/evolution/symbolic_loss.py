@@ -143,8 +143,8 @@ def _value(scores: Tensor, targets: Tensor, loss: SymbolicLoss) -> Tensor:
     if outputs == "values":
         if scores.numel() != targets.numel():
             raise ConfigError(
-                f"values of shape {tuple(scores.shape)} do not go with targets of shape {tuple(targets.shape)}; give as "
-                "many of both"
+                f"values of shape {tuple(scores.shape)} do not go with targets of shape {tuple(targets.shape)}; give "
+                "as many of both"
             )
     else:
         outputs = score_kind(scores, targets)

@@ -91,8 +91,8 @@ def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
         ) from error
     if isinstance(outputs, Mapping):
         raise ConfigError(
-            f"the model returns a mapping with {', '.join(map(str, outputs))}; say which entry the metric and the loss read, "
-            f"for example outputs={next(iter(outputs), 'logits')!r}"
+            f"the model returns a mapping with {', '.join(map(str, outputs))}; say which entry the metric and the loss "
+            f"read, for example outputs={next(iter(outputs), 'logits')!r}"
         )
     count = rows_of(inputs)
     try:

@@ -1,4 +1,4 @@
-"""What `evolve` returns, and its folder: the loss and figures in JSON, weights in safetensors, the report. No pickles."""
+"""What `evolve` returns, and its folder: the loss and figures in JSON, weights, the report. No pickles."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def _with_weights(path: Path, model: nn.Module) -> nn.Module:
     return found.eval()
 
 
-# --- made at the end of a search ----------------------------------------------------------------------------------------
+# --- made at the end of a search -----------------------------------------------------------------------------------
 
 
 def evolved_of(

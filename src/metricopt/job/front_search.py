@@ -1,4 +1,4 @@
-"""The search for a front: each metric by itself, then compromises, all on one memory; and what it is worth on holdout."""
+"""The search for a front: each metric by itself, then compromises, all on one memory; what it is worth on holdout."""
 
 from __future__ import annotations
 

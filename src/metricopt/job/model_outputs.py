@@ -29,8 +29,8 @@ class OneOutput(nn.Module):
             return found[self.key]
         held = f"a mapping with {', '.join(map(str, found))}" if isinstance(found, Mapping) else type(found).__name__
         raise ConfigError(
-            f"outputs={self.key!r} is neither a kind of outputs ({', '.join(OUTPUT_KINDS)}) nor an entry of what the model "
-            f"returns, {held}"
+            f"outputs={self.key!r} is neither a kind of outputs ({', '.join(OUTPUT_KINDS)}) nor an entry of what the "
+            f"model returns, {held}"
         )
 
 

@@ -249,7 +249,7 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
 
 
 def digest_of(examples: Examples | None, given: Any) -> str:
-    """A digest of data, as a run remembers them: of examples in memory all of them; of a stream its length and its first batch."""
+    """A digest of data, as a run remembers them: of examples in memory all; of a stream its length and first batch."""
     if examples is not None:
         return digest([examples.inputs, examples.targets])
     data: Any = given.dataset if isinstance(given, DataLoader) else given

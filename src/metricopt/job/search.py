@@ -336,7 +336,7 @@ def _judged_before(runs: Sequence[str]) -> str:
 
 
 def _targets(of: Any) -> Any:
-    """Targets of a holdout: of examples in memory, or of a loader, read once more where its dataset does not know them."""
+    """Targets of a holdout: of examples in memory, or of a loader, read again where its dataset does not know them."""
     if isinstance(of, Examples):
         return of.targets
     if isinstance(of.dataset, Subset) and hasattr(of.dataset.dataset, "targets"):

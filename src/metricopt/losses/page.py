@@ -10,9 +10,10 @@ from .catalogue import LOSSES
 HEADER = """# Losses
 
 Differentiable stand-ins for metrics, all `(scores, targets) -> scalar`, lower is better, mean over examples where the
-loss is a mean. Scores are raw: logits or similarities, no sigmoid or softmax in front. `metricopt.get_loss(name, **options)`
-makes one, `metricopt.losses.for_metric(metric)` lists those aimed at a metric, best first. `metricopt.losses.anyloss(formula)` builds
-one from a formula over the confusion matrix. To write your own, see [own-loss.md](own-loss.md).
+loss is a mean. Scores are raw: logits or similarities, no sigmoid or softmax in front.
+`metricopt.get_loss(name, **options)` makes one, `metricopt.losses.for_metric(metric)` lists those aimed at a metric,
+best first. `metricopt.losses.anyloss(formula)` builds one from a formula over the confusion matrix. To write your own,
+see [own-loss.md](own-loss.md).
 
 *Made from the cards by `metricopt losses --markdown > docs/losses.md`; do not edit.*
 """

@@ -83,8 +83,8 @@ class Constraint:
 class Subject:
     """What a constrained metric computes, `(outputs, targets) -> number`.
 
-    Where all limits are kept it is the objective. Else it is worse than the objective can be, by the mean share by which
-    limits are broken: whatever keeps them is better than whatever does not.
+    Where all limits are kept it is the objective. Else it is worse than the objective can be, by the mean share by
+    which limits are broken: whatever keeps them is better than whatever does not.
 
     Args:
         objective: what is wanted.

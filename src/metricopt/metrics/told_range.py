@@ -49,9 +49,9 @@ def told_range(metric: Metric, targets: Tensor) -> Range:
         worst = perfect - 1.0 if metric.higher_is_better else perfect + 1.0
     elif math.isclose(perfect, typical) or (perfect > typical) is not metric.higher_is_better:
         raise ConfigError(
-            f"metric {metric.name!r} rates a perfect prediction {perfect:.6g} and the mean of the targets {typical:.6g}, "
-            f"with higher_is_better={metric.higher_is_better}: so its range cannot be told from the data; correct the "
-            "direction, or state the range with bounds=(low, high)"
+            f"metric {metric.name!r} rates a perfect prediction {perfect:.6g} and the mean of the targets "
+            f"{typical:.6g}, with higher_is_better={metric.higher_is_better}: so its range cannot be told from the "
+            "data; correct the direction, or state the range with bounds=(low, high)"
         )
     return Range(bounds=(min(perfect, worst), max(perfect, worst)), worst=worst)
 

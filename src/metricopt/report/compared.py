@@ -63,8 +63,8 @@ def _gains(key: str, metric: str, runs: Mapping[str, ReportData]) -> Figure:
         key=key,
         title=f"{elided(metric, 60)}, {Wording(one).direction}",
         caption=(
-            "The gain of each run with its interval. Overlapping intervals do not say that two runs are alike, since they "
-            "may have been measured on the same rows."
+            "The gain of each run with its interval. Overlapping intervals do not say that two runs are alike, since "
+            "they may have been measured on the same rows."
         ),
         measured=f"Measured on {where}.",
         wide=_draw(key, tested, WIDE) if tested else None,

@@ -75,9 +75,9 @@ def _picture(front: FrontShown) -> Figure:
         key="front",
         title="Choose a model",
         caption=(
-            "Each number is a model that no other one of the front beats by every metric; bars are intervals of its gain "
-            "over the model as it was, the hollow circle. Small dots are what the search saw, on its own rows, where "
-            f"figures are flattered.{more}"
+            "Each number is a model that no other one of the front beats by every metric; bars are intervals of its "
+            "gain over the model as it was, the hollow circle. Small dots are what the search saw, on its own rows, "
+            f"where figures are flattered.{more}"
         ),
         measured="Models and intervals were measured on the acceptance part, which the search never saw.",
         wide=_draw(front, WIDE),

@@ -28,9 +28,9 @@ def render(report_data: ReportData) -> str:
 
     Everything that came from a user is escaped, nothing is fetched, and no script runs but the page's own.
 
-    >>> report_data = ReportData(title="<b>Adult</b>", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68,
-    ...     low=0.01, high=0.05, confidence=0.95, accepted=True, reason="Zero is excluded.", verified=True, calls=200,
-    ...     seconds=12.5)
+    >>> report_data = ReportData(title="<b>Adult</b>", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65,
+    ...     after=0.68, low=0.01, high=0.05, confidence=0.95, accepted=True, reason="Zero is excluded.", verified=True,
+    ...     calls=200, seconds=12.5)
     >>> page = render(report_data)
     >>> "<h1>&lt;b&gt;Adult&lt;/b&gt;</h1>" in page, "f1 rises from 0.650 to 0.680" in page
     (True, True)

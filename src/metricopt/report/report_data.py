@@ -270,9 +270,9 @@ class ReportData:
     Raises:
         ConfigError: where a field has a value that cannot be shown; the message names the field.
 
-    >>> report_data = ReportData(title="Adult", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65, after=0.68, low=0.01,
-    ...     high=0.05, confidence=0.95, accepted=True, reason="The interval excludes zero.", verified=True, calls=200,
-    ...     seconds=12.5)
+    >>> report_data = ReportData(title="Adult", metric="f1", higher_is_better=True, bounds=(0, 1), before=0.65,
+    ...     after=0.68, low=0.01, high=0.05, confidence=0.95, accepted=True, reason="The interval excludes zero.",
+    ...     verified=True, calls=200, seconds=12.5)
     >>> round(report_data.gain, 6), ReportData.from_json(report_data.to_json()) == report_data
     (0.03, True)
     """
@@ -348,9 +348,9 @@ class ReportData:
     def best_so_far(self, values: Iterable[float]) -> list[float]:
         """The best of all values up to each one.
 
-        >>> worse = dict(confidence=0.95, accepted=False, reason="", verified=True, calls=0, seconds=0, low=0, high=0)
-        >>> ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 9), before=3, after=3, **worse).best_so_far(
-        ...     [3, 4, 2])
+        >>> cost = ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 9), before=3, after=3, low=0,
+        ...     high=0, confidence=0.95, accepted=False, reason="", verified=True, calls=0, seconds=0)
+        >>> cost.best_so_far([3, 4, 2])
         [3, 3, 2]
         """
         best: list[float] = []

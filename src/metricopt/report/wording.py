@@ -18,8 +18,9 @@ class Wording:
     """The words of one report_data.
 
     >>> from metricopt.report.report_data import ReportData
-    >>> report_data = ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 100), before=20, after=18.5, low=0.71,
-    ...     high=2.3, confidence=0.95, accepted=True, reason="", verified=True, calls=10, seconds=1)
+    >>> report_data = ReportData(title="", metric="cost", higher_is_better=False, bounds=(0, 100), before=20,
+    ...     after=18.5, low=0.71, high=2.3, confidence=0.95, accepted=True, reason="", verified=True, calls=10,
+    ...     seconds=1)
     >>> words = Wording(report_data)
     >>> words.interval(0.71, 2.3), words.interval(-2.3, -0.71), words.interval(-0.5, 1)
     ('between 0.7 and 2.3 better', 'between 0.7 and 2.3 worse', 'between 0.5 worse and 1.0 better')

@@ -126,7 +126,8 @@ class RunFolder:
         if found != identity:
             changed = sorted(k for k in found.keys() | identity.keys() if found.get(k) != identity.get(k))
             told = ", ".join(
-                f"{k if k.isidentifier() and len(k) < 80 else shown(k)} was {shown(found.get(k))} and is now {shown(identity.get(k))}"
+                f"{k if k.isidentifier() and len(k) < 80 else shown(k)} was {shown(found.get(k))} and is now "
+                f"{shown(identity.get(k))}"
                 for k in changed[:4]
             )
             raise OtherRun(

@@ -1,4 +1,4 @@
-"""Bases beyond plain probabilities: decision functions, calibrated ones, boosted trees of other packages, sparse rows."""
+"""Bases beyond plain probabilities: decision functions, calibrated ones, boosted trees of others, sparse rows."""
 
 from __future__ import annotations
 

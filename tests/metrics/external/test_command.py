@@ -107,7 +107,11 @@ print(0.25)
     ],
 )
 def test_where_the_path_goes_and_that_no_shell_reads_the_rest(program: Make, arguments, want) -> None:
-    source = "import sys\nsaid = ' '.join(a.rpartition('=')[0] + '=' * ('=' in a) + 'FILE' if a.endswith('.npz') else a for a in sys.argv[1:])\n"
+    source = (
+        "import sys\n"
+        "said = ' '.join(a.rpartition('=')[0] + '=' * ('=' in a) + 'FILE' if a.endswith('.npz') else a "
+        "for a in sys.argv[1:])\n"
+    )
     source += f"print(1 if said == {want!r} else said)"
     assert program(source, *arguments)(SCORES, TARGETS) == 1.0
 
@@ -163,7 +167,10 @@ def test_a_number_outside_the_bounds_is_refused_and_not_asked_for_again(program:
 
 @pytest.mark.parametrize("first", ["sys.exit(1)", "print('busy')", "os.remove(sys.argv[1]); os.abort()"])
 def test_a_failure_that_passes_is_tried_again(program: Make, attempts, first: str) -> None:
-    source = f"{COUNTED}if open(log).read() == 'x\\n':\n    {first}\nelse:\n    print(float(os.path.getsize(sys.argv[1]) > 0))"
+    source = (
+        f"{COUNTED}if open(log).read() == 'x\\n':\n    {first}\n"
+        "else:\n    print(float(os.path.getsize(sys.argv[1]) > 0))"
+    )
     assert program(source, retries=1)(SCORES, TARGETS) == 1.0
     assert attempts() == 2
 

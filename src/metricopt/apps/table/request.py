@@ -63,7 +63,8 @@ class TableRequest:
         confidence: of the intervals.
         seed: of everything random.
         device: where to search; None takes an accelerator if there is one.
-        metric_timeout, metric_retries: of a command or a URL. metric_headers: names of headers that a URL is asked with,
+        metric_timeout, metric_retries: of a command or a URL.
+        metric_headers: names of headers that a URL is asked with,
             and of the environment variables that hold their values.
         workers: how many metric calls are made side by side; for commands and URLs, which are waited for.
         subject_to: limits on other metrics, like "recall >= 0.9".

@@ -1,4 +1,4 @@
-"""What problems of the arena are judged by: functions of raw scores, targets, and what is known of a row beside them."""
+"""What problems of the arena are judged by: functions of raw scores, targets, and what is known of a row besides."""
 
 from __future__ import annotations
 

@@ -178,9 +178,10 @@ def _accepted(rows: Sequence[Row]) -> list[str]:
         "",
         (
             f"The acceptance test was made on two fifths of the test rows and judged on the rest. Of {one.runs} runs "
-            f"{one.accepted} were accepted; {one.accepted_worse} of these ({100 * one.accepted_worse / max(one.accepted, 1):.1f}"
-            f" %) are worse than the start by more than two standard errors. Of {one.certain} gains of more than two "
-            f"standard errors {100 * one.found:.0f} % were accepted."
+            f"{one.accepted} were accepted; {one.accepted_worse} of these "
+            f"({100 * one.accepted_worse / max(one.accepted, 1):.1f} %) are worse than the start by more than two "
+            f"standard errors. Of {one.certain} gains of more than two standard errors "
+            f"{100 * one.found:.0f} % were accepted."
         ),
     ]
 

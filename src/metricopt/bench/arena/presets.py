@@ -27,7 +27,8 @@ RIVALS = (
     "metricopt_paper",
     "metricopt",
 )
-#: What the value function itself is worth: the same proposers without one, with a wrong one, and no proposer but chance.
+#: What the value function itself is worth: the same proposers without one, with a wrong one, and no proposer but
+#: chance.
 CONTROLS = ("untrained_scores", "permuted_scores", "mixtures")
 _FEW = (
     "as_trained",

@@ -91,7 +91,7 @@ class Bench:
 
 @functools.lru_cache(maxsize=1)
 def bench(base: str, seed: int) -> Bench:
-    """Problems with the same base share a model and its rows. A process keeps its last one, since runs come so ordered."""
+    """Problems with the same base share a model and its rows. A process keeps its last one: runs come so ordered."""
     problem = next(one for one in (*ARENA.values(), *DEVELOPMENT.values()) if one.base == base)
     return Bench(arena=problem.build(seed), workloads={})
 

@@ -42,14 +42,14 @@ def metric_from_spec(
 ) -> Metric:
     """The metric that `text` names. Every error is one line, in the words of the command line.
 
-    | text                          | becomes                                                                           |
-    |-------------------------------|-----------------------------------------------------------------------------------|
-    | `f1`, `recall_at_k(k=5)`      | the metric of the library, or of an alias, with its options                       |
-    | `neg_log_loss`, `mae`         | the scorer of scikit-learn, or the one that a short name stands for               |
-    | `path/to/file.py:function`    | that function; it gets NumPy arrays `(scores, targets)` and returns one number    |
-    | `package.module:function`     | the same from an importable module                                                |
-    | `cmd:program argument ...`    | `from_command` of the words; quotes group them as in a shell, but none is started |
-    | `http://...`, `https://...`   | `from_url`                                                                        |
+    | text | becomes |
+    |---|---|
+    | `f1`, `recall_at_k(k=5)` | the metric of the library, or of an alias, with its options |
+    | `neg_log_loss`, `mae` | the scorer of scikit-learn, or the one that a short name stands for |
+    | `path/to/file.py:function` | that function; it gets NumPy arrays `(scores, targets)` and returns one number |
+    | `package.module:function` | the same from an importable module |
+    | `cmd:program argument ...` | `from_command` of the words; quotes group them as in a shell, but none is started |
+    | `http://...`, `https://...` | `from_url` |
 
     The name in a file or module may also be a `Metric` or anything else that `as_metric` knows. A file that is named is
     run, so name only those that you trust.
@@ -109,7 +109,7 @@ def limit_from_spec(text: str) -> Constraint:
 
 
 def direction_of_limit(name: str, at_least: bool) -> bool | None:
-    """What is told of the direction of a limited metric that does not state it; a limit from below is on something good."""
+    """What is told of the direction of a limited metric that does not state it; one from below is on something good."""
     return at_least if ":" in name else None
 
 

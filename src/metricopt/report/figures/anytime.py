@@ -69,8 +69,8 @@ def _short_of_best(report_data: ReportData, stages: Sequence[Stage]) -> str:
     if all(value is None or words.value(value) == words.value(best) for value, best in ends):
         return ""
     return (
-        " A line can end better than the proposal in the table: the best single call may be luck, so a method may propose "
-        "an average of good settings, or none that it takes for noise."
+        " A line can end better than the proposal in the table: the best single call may be luck, so a method may "
+        "propose an average of good settings, or none that it takes for noise."
     )
 
 

@@ -51,8 +51,8 @@ def curves(report_data: ReportData) -> Figure | Absent:
         key="curves",
         title="The loss as a curve",
         caption=(
-            "Solid: where the target is 1; dashed: where it is 0. Each curve is moved and stretched to lie between 0 and "
-            "1, so shapes compare and sizes do not."
+            "Solid: where the target is 1; dashed: where it is 0. Each curve is moved and stretched to lie between 0 "
+            "and 1, so shapes compare and sizes do not."
             if any(one.positive != one.negative for one in found.curves)
             else "Each curve is moved and stretched to lie between 0 and 1: shapes compare, sizes do not."
         ),
@@ -81,8 +81,8 @@ def convergence(report_data: ReportData) -> Figure | Absent:
         key="generations",
         title="Generations",
         caption=(
-            "The strong line is the best loss so far, the thin one the median of each generation's candidates, the dashed "
-            f"one {found.plain}, trained as long."
+            "The strong line is the best loss so far, the thin one the median of each generation's candidates, the "
+            f"dashed one {found.plain}, trained as long."
         ),
         measured=_SEARCHED,
         wide=_draw_generations(report_data, HALF),
@@ -122,8 +122,8 @@ def finalists(report_data: ReportData) -> Figure | Absent:
         key="finalists",
         title="Finalists",
         caption=(
-            "The best of the search and the plain loss, trained longer and with other seeds; the winner is the first. The "
-            "plain loss may be scaled as well, which is another learning rate: its best scale is shown."
+            "The best of the search and the plain loss, trained longer and with other seeds; the winner is the first. "
+            "The plain loss may be scaled as well, which is another learning rate: its best scale is shown."
         ),
         measured="Measured on the search part: the mean over seeds.",
         wide=None,
@@ -146,9 +146,9 @@ def filters(report_data: ReportData) -> Figure | Absent:
         key="filters",
         title="What was spared",
         caption=(
-            f"Of {total:,} candidates {trained:,} were trained. archive: looked at before; constant: nothing to follow; "
-            "same slopes: trains as an earlier one; rejected: cannot improve predictions that are moved directly; failed: "
-            "trained, but diverged."
+            f"Of {total:,} candidates {trained:,} were trained. archive: looked at before; constant: nothing to "
+            "follow; same slopes: trains as an earlier one; rejected: cannot improve predictions that are moved "
+            "directly; failed: trained, but diverged."
         ),
         measured="Counted over all generations.",
         wide=None,

@@ -20,8 +20,8 @@ _SPREADS = 2.0
 #: An honest spread holds about 95 % within two of them; well below that the reader is told.
 _HONEST = 0.8
 _TOO_SURE = (
-    " An honest spread would hold about 95 %: the value function is too sure of itself. The proposal is tested anyway, so "
-    "only the order of its estimates counts."
+    " An honest spread would hold about 95 %: the value function is too sure of itself. The proposal is tested anyway, "
+    "so only the order of its estimates counts."
 )
 _KEY_ROOM = 182  # for the words and the line of the key
 

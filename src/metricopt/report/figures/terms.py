@@ -22,8 +22,8 @@ def terms(report_data: ReportData) -> Figure | None:
         key="terms",
         title="A limit is broken" if broken else "The limits hold",
         caption=(
-            "What is wanted, and what must hold. The interval is of the value after; where it reaches across the limit, "
-            "other rows may break it."
+            "What is wanted, and what must hold. The interval is of the value after; where it reaches across the "
+            "limit, other rows may break it."
         ),
         measured=f"Measured on {on}.",
         wide=None,
