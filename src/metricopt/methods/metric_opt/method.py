@@ -79,6 +79,7 @@ class _Run:
         self._prior = prior.function if prior is not None else None
         self._value = ScoreValue(view.families, reads_phi=config.reads_phi, prior=self._prior)
         self._forecasts: list[list[float]] = []
+        self._weights: Tensor | None = None
         self._climb = Worth(gained=0.02)
         self._round = 0
         left = self._problem.affordable(ALL_CALLS)
@@ -153,9 +154,20 @@ class _Run:
         view, utilities = self._view, self._view.utilities
         if self._config.learn == "permuted":
             utilities = utilities[torch.randperm(len(utilities), generator=view.generator)]
+        if self._config.learn == "none":
+            utilities = self._by_chance()
         self._value.fit(view.psi, view.z, utilities)
         if self._forecasts:
             self._value.calibrate(torch.tensor(self._forecasts, dtype=torch.float64))
+
+    def _by_chance(self) -> Tensor:
+        """Values of a function of the profile that knows nothing of the metric: as smooth and as large as g may be."""
+        psi, utilities = self._view.psi.double(), self._view.utilities
+        if self._weights is None:
+            self._weights = torch.randn(psi.shape[1], generator=self._view.generator, dtype=torch.float64)
+        drawn = ((psi - psi.mean(dim=0)) / psi.std(dim=0).clamp_min(1e-9)).nan_to_num() @ self._weights
+        scale = utilities.std() / drawn.std().clamp_min(1e-9) if len(utilities) > 1 else 0.0
+        return utilities.mean() + scale * (drawn - drawn.mean())
 
     def _one_round(self, moves: Moves) -> None:
         config, view, problem = self._config, self._view, self._problem
