@@ -20,6 +20,7 @@ from metricopt.job.stages import plan, run_stages
 from metricopt.methods import METHODS
 from metricopt.metrics import get_metric
 from metricopt.problem import Problem
+from metricopt.report import DETECTIONS, DIFFERENT, SAME, render
 from tiny_problem import Ticks, tiny_problem
 
 
@@ -63,7 +64,53 @@ def test_embeddings_are_tuned_and_tested_without_duplicates(case: Case) -> None:
     )
     assert outcome.calls <= 80
     assert min(sizes) == 20  # half of the acceptance part
+    shown = outcome.report_data
+    assert shown.confusion is None  # six numbers of an embedding are no scores of six classes
+    assert shown.histogram is not None and list(shown.histogram.before) == [SAME, DIFFERENT]
+    assert sum(map(sum, shown.histogram.after.values())) == 40 * 39 // 2
+    assert "Similarities before and after" in render(shown)
     assert not any("shift" in fact for fact in outcome.report_data.facts["phi"].split())
+
+
+def test_detections_are_tuned_and_shown() -> None:
+    """A detector that doubts what it sees: records with boxes and scores, judged by a metric of whole records."""
+    torch.manual_seed(0)
+    x = torch.randn(200, 3)
+
+    class Detector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 1)
+            with torch.no_grad():
+                self.inner.weight.copy_(torch.tensor([[2.0, 0.0, 0.0]]))
+                self.inner.bias.fill_(-2.0)
+
+        def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+            sure = self.inner(images).sigmoid()
+            return [{"boxes": torch.zeros(1, 4), "scores": one} for one in sure]
+
+    def found(records: list[dict[str, Tensor]], truth: Tensor) -> float:
+        sure = torch.cat([one["scores"] for one in records])
+        return float(((sure > 0.5) == (truth > 0)).double().mean())
+
+    def loss(records: list[dict[str, Tensor]], truth: Tensor) -> Tensor:
+        return nn.functional.binary_cross_entropy(torch.cat([one["scores"] for one in records]), truth)
+
+    truth = (x[:, 0] > 0).float()
+    outcome = optimize(
+        Detector(),
+        metric=Metric(found, name="found", higher_is_better=True),
+        train=(x[:100], truth[:100]),
+        val=(x[100:], truth[100:]),
+        outputs="boxes",
+        loss=loss,
+        method="random_search",
+        budget=80,
+        quiet=True,
+    )
+    shown = outcome.report_data.histogram
+    assert shown is not None and sum(shown.before[DETECTIONS]) == 40
+    assert "Detections before and after" in render(outcome.report_data)
 
 
 def test_rows_of_a_group_are_never_divided(case: Case) -> None:

@@ -10,11 +10,26 @@ import torch
 from torch import Tensor
 
 from .._errors import ConfigError
-from .._scores import flatten_binary, score_kind, to_labels
+from .._random import generator
+from .._scores import flatten_binary, to_labels
+from .._types import ScoreKind
 from ..methods import Result, Trace
 from ..metrics import Metric
 from ..problem import Problem
-from ..report import ERRORS, Confusion, Histogram, Point, Prediction, ReportData, Run, Stage, Term
+from ..report import (
+    DETECTIONS,
+    DIFFERENT,
+    ERRORS,
+    SAME,
+    Confusion,
+    Histogram,
+    Point,
+    Prediction,
+    ReportData,
+    Run,
+    Stage,
+    Term,
+)
 from ..value import ValueFunction, interpolate
 from ..workload import Workload
 from .acceptance import Verdict
@@ -27,11 +42,12 @@ _BINS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Outputs for the examples that the acceptance test was made on, before and after the change."""
+    """Outputs for the examples that the acceptance test was made on, before and after the change, and their kind."""
 
     before: Any
     after: Any
     targets: Any
+    kind: str
 
 
 def build_report(
@@ -172,76 +188,80 @@ def _embedding(metric: Metric, result: Result) -> tuple[Point, ...]:
     )
 
 
-def _kind(scores: Scores) -> str | None:
-    targets = scores.targets
-    if not isinstance(targets, Tensor) or not isinstance(scores.before, Tensor):
-        return None
-    if targets.is_floating_point() and bool((targets != targets.round()).any()):
-        return None
-    try:
-        return score_kind(scores.before, targets)
-    except ConfigError:
-        return None
-
-
 def confusion_of(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
     """How often each class was given each label; None where outputs are no classes, or too many."""
-    kind = _kind(scores)
-    if kind not in ("binary", "multiclass"):
+    if scores.kind not in ("binary", "multiclass"):
         return None
+    kind: ScoreKind = "binary" if scores.kind == "binary" else "multiclass"
     classes = 2 if kind == "binary" else scores.before.shape[1]
     truth = scores.targets.reshape(-1).long()
     if classes > _MOST_CLASSES or bool((truth < 0).any() | (truth >= classes).any()):
         return None
     tables = []
     for one in (scores.before, scores.after):
-        predicted = to_labels(one, kind).reshape(-1)  # type: ignore[arg-type]
+        predicted = to_labels(one, kind).reshape(-1)
         counts = torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
         tables.append(tuple(tuple(row) for row in counts.tolist()))
     return Confusion(labels=_labels(classes, names), before=tables[0], after=tables[1])
 
 
 def histogram_of(scores: Scores, names: Sequence[str] | None) -> Histogram | None:
-    """How the scores of two classes lie, or by how much values are wrong; None for other outputs."""
-    if _kind(scores) != "binary":
-        return _errors_of(scores)
-    before, truth = flatten_binary(scores.before, scores.targets)
-    after = scores.after.reshape(-1)
-    if not bool(((truth == 0) | (truth == 1)).all()) or not bool((before.isfinite() & after.isfinite()).all()):
+    """One picture of what changed; None for outputs of several scores.
+
+    Of two classes their scores, of values how wrong they are, of embeddings how alike pairs are that belong together
+    and pairs that do not, of detections how sure the model is of them.
+    """
+    match scores.kind:
+        case "binary":
+            labels = _labels(2, names)
+            before, truth = flatten_binary(scores.before, scores.targets)
+            of = [{labels[k]: one[truth == k] for k in (0, 1)} for one in (before, scores.after.reshape(-1))]
+            return _histogram("Scores; above zero means the second class", of, beyond=0.002, threshold=0.0)
+        case "values":
+            truth = scores.targets.reshape(-1).double()
+            if any(one.numel() != len(truth) for one in (scores.before, scores.after)):
+                return None  # several values a row
+            of = [{ERRORS: one.reshape(-1).double() - truth} for one in (scores.before, scores.after)]
+            return _histogram("Predicted less true", of, beyond=0.005)
+        case "embeddings" if isinstance(scores.targets, Tensor) and scores.targets.dim() == 1:
+            return _histogram("Cosine similarity", [_pairs(e, scores) for e in (scores.before, scores.after)], beyond=0)
+        case "boxes":
+            of = [{DETECTIONS: _confidences(one)} for one in (scores.before, scores.after)]
+            return _histogram("Confidence", of, beyond=0) if all(len(one[DETECTIONS]) for one in of) else None
+    return None
+
+
+def _histogram(
+    title: str, of: Sequence[Mapping[str, Tensor]], *, beyond: float, threshold: float | None = None
+) -> Histogram | None:
+    """Series of numbers before and after; None where there are none, or some are no finite numbers."""
+    both = torch.cat([values for one in of for values in one.values()]).double()
+    if len(both) == 0 or not bool(both.isfinite().all()):
         return None
-    edges = _edges(torch.cat([before, after]).double(), beyond=0.002)
-    labels = _labels(2, names)
-
-    def counts(values: Tensor) -> dict[str, tuple[int, ...]]:
-        return {labels[label]: _counted(values[truth == label], edges) for label in (0, 1)}
-
+    edges = _edges(both, beyond=beyond)
+    before, after = ({name: _counted(values, edges) for name, values in one.items()} for one in of)
     return Histogram(
-        title="Scores; above zero means the second class",
+        title=title,
         edges=tuple(edges.tolist()),
-        before=counts(before),
-        after=counts(after),
-        threshold_before=0.0,
-        threshold_after=0.0,
+        before=before,
+        after=after,
+        threshold_before=threshold,
+        threshold_after=threshold,
     )
 
 
-def _errors_of(scores: Scores) -> Histogram | None:
-    """How far values are from the truth, before and after; None where outputs are no single number a row."""
-    if not all(isinstance(one, Tensor) for one in (scores.before, scores.after, scores.targets)):
-        return None
-    truth = scores.targets.reshape(-1).double()
-    sizes = {one.numel() for one in (scores.before, scores.after, truth)}
-    if len(sizes) > 1 or not scores.targets.is_floating_point() or len(truth) == 0:
-        return None
-    errors = [one.reshape(-1).double() - truth for one in (scores.before, scores.after)]
-    both = torch.cat(errors)
-    if not bool(both.isfinite().all()):
-        return None
-    edges = _edges(both, beyond=0.005)
-    before, after = (_counted(one, edges) for one in errors)
-    return Histogram(
-        title="Predicted less true", edges=tuple(edges.tolist()), before={ERRORS: before}, after={ERRORS: after}
-    )
+def _pairs(embeddings: Tensor, scores: Scores) -> dict[str, Tensor]:
+    """Similarities of pairs of some of the rows: of one label, and of two."""
+    rows = torch.randperm(len(scores.targets), generator=generator("pairs"))[:_MOST_POINTS]
+    unit, labels = torch.nn.functional.normalize(embeddings[rows].double(), dim=1), scores.targets[rows]
+    first, second = torch.triu_indices(len(rows), len(rows), offset=1)
+    alike, same = (unit @ unit.T)[first, second], labels[first] == labels[second]
+    return {SAME: alike[same], DIFFERENT: alike[~same]}
+
+
+def _confidences(records: Any) -> Tensor:
+    found = [one["scores"] for one in records if isinstance(one, Mapping) and isinstance(one.get("scores"), Tensor)]
+    return torch.cat([one.reshape(-1) for one in found]) if found else torch.zeros(0)
 
 
 def _edges(values: Tensor, *, beyond: float) -> Tensor:

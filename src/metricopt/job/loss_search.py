@@ -364,4 +364,4 @@ def _judged(
         how=resampling_of(metric.resampling, task.outputs, holdout.groups),
         groups=holdout.groups,
     )
-    return verdict, Scores(before=before, after=after, targets=holdout.targets)
+    return verdict, Scores(before=before, after=after, targets=holdout.targets, kind=task.outputs)

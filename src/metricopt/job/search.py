@@ -227,7 +227,8 @@ class Search:
     def _scores(self, of: Any, proposal: Tensor) -> Scores:
         both = self._workload.predict(torch.stack([self._problem.start, proposal]), of=of)
         targets = self._workload.targets if of is None else _targets(of)
-        return Scores(before=on(member(both, 0), "cpu"), after=on(member(both, 1), "cpu"), targets=on(targets, "cpu"))
+        before, after, targets = (on(one, "cpu") for one in (member(both, 0), member(both, 1), targets))
+        return Scores(before=before, after=after, targets=targets, kind=self._workload.kind)
 
     def _on_device(self, holdout: Any) -> Any:
         """Examples of the acceptance test, where and as the model takes them."""

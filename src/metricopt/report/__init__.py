@@ -7,9 +7,12 @@ from .front_page import FrontModelShown, FrontShown, render_front, write_front
 from .loss_search_data import CurveShown, GenerationShown, LossSearch, LossShown
 from .page import render, write
 from .report_data import (
+    DETECTIONS,
+    DIFFERENT,
     ERRORS,
     MAX_CLASSES,
     MAX_SERIES,
+    SAME,
     Confusion,
     Histogram,
     OnTestRows,
@@ -22,9 +25,12 @@ from .report_data import (
 )
 
 __all__ = [
+    "DETECTIONS",
+    "DIFFERENT",
     "ERRORS",
     "MAX_CLASSES",
     "MAX_SERIES",
+    "SAME",
     "Confusion",
     "CurveShown",
     "FrontModelShown",

@@ -34,8 +34,10 @@ MAX_CLASSES = 100
 MAX_SERIES = 8
 MAX_BINS = 1_000
 MAX_FACTS = 200
-#: The one series of a histogram that shows how wrong values are, not scores of classes.
+#: Series of histograms that do not show scores of classes: how wrong values are, how alike pairs, how sure detections.
 ERRORS = "errors"
+SAME, DIFFERENT = "pairs of one label", "pairs of two labels"
+DETECTIONS = "detections"
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ class MetricOptConfig:
 
     Args:
         proposers: names in `PROPOSERS`.
-        learn: "profile". Controls: "permuted" learns from utilities in random order; "none" does not learn, but climbs a
-            function of the profile that is drawn by chance, and picks points at random.
+        learn: "profile". Controls: "permuted" learns from utilities in random order; "none" does not learn, but climbs
+            a function of the profile that is drawn by chance, and picks points at random.
         reads_phi: let the value function see phi beside the profile. It then explains luck by phi: without is better.
         whole: surrogates begin with the whole figures of the profile; False takes random mixtures only.
         search_share: share of rows of the search split in the batches that are climbed through.

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ..chart import Axis, Chart
 from ..figure import NARROW, WIDE, Absent, Choice, Figure, Numbers, Option, Toggles, when
-from ..report_data import ERRORS, Histogram, ReportData
+from ..report_data import DETECTIONS, DIFFERENT, ERRORS, SAME, Histogram, ReportData
 from ..svg import elided, group, tag, thinned
 from ..ticks import plain
 from ..wording import Wording, percent
@@ -25,6 +25,22 @@ _UNIT = Choice(
 _BELOW = 58
 _HEIGHT = {"shares": "share in %", "counts": "count"}
 
+_OF_CLASSES = "How often the scores of each true class fall where; the less the classes overlap, the better."
+#: By the series that a histogram has: title, caption, and what its legend is called; none for a single series.
+_WORDS = {
+    (ERRORS,): (
+        "Errors before and after",
+        "How far predictions are from the truth: the narrower around zero, the closer. The ends hold all beyond.",
+        "",
+    ),
+    (SAME, DIFFERENT): (
+        "Similarities before and after",
+        "How alike the embeddings of two rows are; the less pairs of one label overlap with pairs of two, the better.",
+        "Pairs",
+    ),
+    (DETECTIONS,): ("Detections before and after", "How sure the model is of what it detects.", ""),
+}
+
 Series = Mapping[str, Sequence[int]]
 
 
@@ -34,27 +50,22 @@ def scores(report_data: ReportData) -> Figure | Absent:
         return Absent(_TITLE, "no single score of the model decides")
     shown, words = _coarser(report_data.histogram), Wording(report_data)
     has_threshold = shown.threshold_before is not None or shown.threshold_after is not None
-    threshold = " The dashed line is where the decision changes." if has_threshold else ""
     options = tuple(
         Option(value=f"class{at}", label=elided(label, 24), colour=at) for at, label in enumerate(shown.before)
     )
-    errors = list(shown.before) == [ERRORS]
-    caption = (
-        f"How often the scores of each true class fall where; the less the classes overlap, the better.{threshold}"
-    )
-    if errors:
-        caption = (
-            "How far predictions are from the truth: the narrower around zero, the closer. The ends hold all beyond."
-        )
+    series = tuple(shown.before)
+    title, caption, legend = _WORDS.get(series, (_TITLE, _OF_CLASSES, "True class"))
+    if has_threshold:
+        caption += " The dashed line is where the decision changes."
     return Figure(
         key="scores",
-        title="Errors before and after" if errors else _TITLE,
+        title=title,
         caption=caption,
         measured=f"Measured on the {words.part}.",
         wide=_draw(shown, words, WIDE),
         narrow=_draw(shown, words, NARROW),
         choices=(_UNIT,),
-        toggles=() if errors else (Toggles(legend="True class", options=options),),
+        toggles=(Toggles(legend=legend, options=options),) if legend else (),
         numbers=Numbers(
             ("class", "from", "to", "before", "after"),
             [
