@@ -115,6 +115,7 @@ def test_the_page_and_its_picture() -> None:
     text = markdown(rows, METHODS_OF_ROWS, ("untrained_scores",))
     assert "| MetricOpt | 1.00 | ahead of the second by 1.00" in text
     assert "### Calls to 95 % of the best known gain" in text
+    assert "| CMA-ES | 8 | 100 | 100 / 20 (8 problems) |" in text
     svg = picture(rows, METHODS_OF_ROWS)
     assert svg.startswith("<svg") and "MetricOpt 1.00" in svg
 
