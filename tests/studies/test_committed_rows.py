@@ -10,11 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from metricopt.bench.arena.page import markdown as arena_page
-from metricopt.bench.arena.presets import CONTROLS, RIVALS
-from metricopt.bench.arena.problems import ARENA
-from metricopt.bench.arena.standings import best_known, problem_of, standings
+from metricopt.bench.arena.page import picture
+from metricopt.bench.arena.standings import best_known, standings
 from metricopt.runtime import ResultStore
+from studies import arena_page
 from studies.anyloss import PRESETS, make_study
 from studies.anyloss.print_study import to_markdown
 from studies.anyloss.rank_plot import rank_plot
@@ -41,44 +40,17 @@ def test_the_table_in_the_readme_is_that_of_the_rows(name: str, count: int) -> N
     assert study.summary(rows) in (PAGES / f"{name.replace('_', '-')}.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("block", "methods", "calls", "seeds"),
-    [
-        (
-            "all",
-            [name for name in RIVALS if name not in ("whole_network", "metricopt_paper")],
-            (20, 100),
-            (0, 1, 2),
-        ),
-        ("images", [name for name in RIVALS if name != "whole_network"], (20, 100), (0, 1)),
-        (
-            "tables",
-            [*(name for name in RIVALS if name != "whole_network"), "whole_network"],
-            (20, 50, 100, 200),
-            (0, 1, 2),
-        ),
-    ],
-)
-def test_the_standings_of_the_arena_are_those_of_the_rows(
-    block: str, methods: list[str], calls: tuple[int, ...], seeds: tuple[int, ...]
-) -> None:
-    tails = {name for name in ARENA if name.startswith(("mnist_tail", "cifar_tail"))}
-    tables = {name for name, about in ARENA.items() if not about.high}
-    noise = {"cifar_noise:worst_three", "cifar_noise:class_cost", "resnet20:accuracy"}
-    problems = {"images": tails, "tables": tables, "all": tables | tails | noise}[block]
-    found = ResultStore(REPOSITORY / "studies" / "results" / "arena.jsonl").rows()
-    rows = [
-        row
-        for row in found
-        if problem_of(row) in problems and row["settings"]["calls"] in calls and row["seed"] in seeds
-        if block != "all" or row["method"] in methods
-    ]
-    text = arena_page(rows, methods, CONTROLS if block == "tables" else []).strip()
-    assert text in (PAGES / "arena.md").read_text()
-    best = [standings(rows, calls=budget, methods=methods, known=best_known(rows)) for budget in calls]
-    assert all(one is not None and one.lines[0].method == "metricopt" for one in best)
-    if block == "all":  # what the README says: significant
-        assert all(one is not None and one.lines[0].lead_high < 0 for one in best)
+@pytest.mark.parametrize("block", arena_page.BLOCKS, ids=lambda block: block.name)
+def test_the_standings_of_the_arena_are_those_of_the_rows(block: arena_page.Block) -> None:
+    found = ResultStore(arena_page.ROWS).rows()
+    assert block.text(found) in arena_page.PAGE.read_text()
+    rows = block.rows(found)
+    best = [standings(rows, calls=calls, methods=block.methods, known=best_known(rows)) for calls in block.calls]
+    first = {one.calls: one for one in best if one is not None}
+    assert all(one.lines[0].method == "metricopt" for one in first.values())
+    if block.name == "all":  # what the README says: significant
+        assert all(first[calls].lines[0].lead_high < 0 for calls in (20, 100))
+        assert picture(rows, block.methods) == arena_page.PICTURE.read_text()
 
 
 def test_what_is_said_of_the_anyloss_study_is_what_its_rows_say() -> None:
