@@ -171,16 +171,7 @@ def printed_evolved(found: Any, folder: Path, *, report: Path | None = None) -> 
     """
     search = found.report_data.loss_search
     page = report or folder / "report.html"
-    low, high = found.interval or (None, None)
-    part = Part(
-        name="acceptance" if found.interval else "search, which flatters",
-        rows=None,
-        before=found.before,
-        after=found.after,
-        low=low,
-        high=high,
-        accepted=found.accepted,
-    )
+    part = Part.of(found)
     best = "higher" if found.higher_is_better else "lower"
     sign = "Accepted" if found.accepted else f"Not accepted, {search.plain} stays"
     return Printed(

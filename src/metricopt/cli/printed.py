@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from ..report import Term
 from .grid import Column, print_grid
+
+if TYPE_CHECKING:
+    from ..job import Evolved, Outcome
 
 #: What `after` of a part is of: the change that was accepted, the one that was refused, or the model as it was.
 AfterIs = Literal["accepted", "refused", "unchanged"]
@@ -34,6 +37,20 @@ class Part:
     low: float | None
     high: float | None
     accepted: bool
+
+    @classmethod
+    def of(cls, result: Outcome | Evolved) -> Part:
+        """What decided about a result."""
+        low, high = result.interval or (None, None)
+        return cls(
+            name="acceptance" if result.interval else "search, which flatters",
+            rows=None,
+            before=result.before,
+            after=result.after,
+            low=low,
+            high=high,
+            accepted=result.accepted,
+        )
 
     @property
     def after_is(self) -> AfterIs:

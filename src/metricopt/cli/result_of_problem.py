@@ -26,17 +26,7 @@ def printed_outcome(outcome: Outcome, folder: Path, *, report: Path | None = Non
         report: where the report is, if not in the run folder.
     """
     page = report or folder / "report.html"
-    low, high = outcome.interval or (None, None)
-    name = "acceptance" if outcome.interval else "search, which flatters"
-    part = Part(
-        name=name,
-        rows=None,
-        before=outcome.before,
-        after=outcome.after,
-        low=low,
-        high=high,
-        accepted=outcome.accepted,
-    )
+    part = Part.of(outcome)
     proposal = next((stage.title for stage in outcome.report_data.stages if stage.chosen), None)
     best = "higher" if outcome.higher_is_better else "lower"
     reading = outcome.reading

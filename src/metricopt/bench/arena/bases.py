@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..._random import generator
+from ..._types import LossFunction
+from ...losses import get_loss
 from ...tasks.pretrain import load_or_train
 
 
@@ -103,12 +104,6 @@ def _moved(images: Tensor, source: torch.Generator) -> Tensor:
     return torch.roll(flipped, (down, right), (2, 3))
 
 
-def cross_entropy(outputs: Tensor, y: Tensor) -> Tensor:
-    """Of one score or of several."""
-    if outputs.shape[1] == 1:
-        return F.binary_cross_entropy_with_logits(outputs[:, 0], y.float())
-    return F.cross_entropy(outputs, y)
-
-
-def squared_error(outputs: Tensor, y: Tensor) -> Tensor:
-    return F.mse_loss(outputs[:, 0], y)
+def training_loss(outputs: str) -> LossFunction:
+    """What base models are trained with, and the plain loss of a problem."""
+    return get_loss("mse" if outputs == "values" else "cross_entropy")

@@ -16,7 +16,7 @@ from ..._random import generator
 from ...adapters import Film, OutputShift
 from ...tasks.images import cifar10, mnist, normalised, published_resnet
 from ...tasks.tables import FILES, Array, TabularFile, read_csv
-from .bases import Recipe, conv_net, cross_entropy, fitted, squared_error, table_net
+from .bases import Recipe, conv_net, fitted, table_net, training_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +95,8 @@ def table(
     if outputs == "values":  # trained on standardised targets, which the last layer then turns back into units
         centre, unit = float(targets.mean()), float(targets.std())
         targets = (targets - centre) / unit
-    loss = squared_error if outputs == "values" else cross_entropy
-    fitted(net, made[0].x, targets, recipe=Recipe(epochs=epochs), loss=loss, key=key, seed=seed)
+    recipe = Recipe(epochs=epochs)
+    fitted(net, made[0].x, targets, recipe=recipe, loss=training_loss(outputs), key=key, seed=seed)
     last = net[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
@@ -225,7 +225,7 @@ def long_tail(
     train = Part(x=normalised(x[chosen]), y=labels[chosen], about=torch.zeros(len(chosen), 1))
     key = f"long tail {last} {tail} {noise}"
     recipe = Recipe(epochs=epochs, rate=0.1, images=True, sgd=True)
-    fitted(net, train.x, train.y, recipe=recipe, loss=cross_entropy, key=key, seed=seed)
+    fitted(net, train.x, train.y, recipe=recipe, loss=training_loss("multiclass"), key=key, seed=seed)
     return Arena(
         model=net,
         train=train,
@@ -252,7 +252,7 @@ def thin_digits(*, seed: int, last: int = 48, epochs: int = 8, tail: float = 50.
         x[chosen],
         labels[chosen],
         recipe=recipe,
-        loss=cross_entropy,
+        loss=training_loss("multiclass"),
         key=f"thin digits {last} {tail}" if last != 48 else f"thin digits {tail}",
         seed=seed,
     )

@@ -23,7 +23,7 @@ from ...metrics import Budget, Metric
 from ...problem import Problem
 from ...runtime import RunKey, describe_environment
 from ...workload import Examples, TensorWorkload, Workload, resample
-from .bases import cross_entropy, squared_error
+from .bases import training_loss
 from .materials import Arena, Part
 from .problems import ARENA, DEVELOPMENT, ArenaProblem
 
@@ -175,7 +175,7 @@ def _workload(arena: Arena, adapters: str) -> TensorWorkload:
         adapted = attach(model, chosen, where=where, probe=probe)
     return TensorWorkload(
         adapted,
-        loss=squared_error if arena.outputs == "values" else cross_entropy,
+        loss=training_loss(arena.outputs),
         train=Examples(inputs=arena.train.x, targets=arena.train.y),
         val=Examples(inputs=arena.search.x, targets=arena.search.y),
         outputs=arena.outputs,
@@ -208,7 +208,7 @@ def _aimed_loss(run: ArenaRun, arena: Arena) -> Any:
     found = aimed_loss(_AIMS[judge], arena.outputs) if judge in _AIMS else None
     if found is not None:
         return found
-    return squared_error if arena.outputs == "values" else cross_entropy
+    return training_loss(arena.outputs)
 
 
 def _whole_network(arena: Arena, problem: ArenaProblem, run: ArenaRun) -> tuple[tuple[Tensor, Tensor], dict[str, Any]]:
