@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import metricopt
-from metricopt._errors import ConfigError
+from metricopt._errors import ConfigError, OtherRun
 from metricopt._random import generator
 from metricopt.job import Front
 from metricopt.job.front_search import Aim, aims, spread_front
@@ -81,6 +81,8 @@ def test_a_front_that_is_stopped_goes_on_to_the_same_end(whole: Front, tmp_path:
     before = asked["left"]
     _front([mine, "recall"], run=tmp_path / "stopped")
     assert asked["left"] == before  # every answer was kept
+    with pytest.raises(OtherRun, match="batch_size was None and is now 7"):
+        _front([mine, "recall"], run=tmp_path / "stopped", batch_size=7)
 
 
 def test_three_metrics_and_other_directions() -> None:

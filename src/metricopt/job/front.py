@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import at_least
-from .._digest import digest_of_model
 from .._errors import ConfigError
 from .._types import LossFunction, Sampler
 from ..metrics import Metric, as_metric
@@ -29,7 +28,7 @@ from .arguments import unwrapped, validate_arguments
 from .code_digest import digest_of_code
 from .front_search import AskAll, Rating, aims, rated, searched, spread_front
 from .model_outputs import plain, with_one_output
-from .one_call import digest_of
+from .one_call import what_is_searched
 from .outcome import save_weights
 from .preparation import Settings, own_modes, prepare, ready
 
@@ -255,21 +254,14 @@ def optimize_front(
             raise ConfigError("a front is measured on examples that the search never saw; give acceptance= a share")
         cache = MetricCache(None)
         if run is not None:
-            identity: dict[str, str | int | float | bool | None] = {
+            identity = what_is_searched(model, made, settings, train, val) | {
                 "job": "front",
-                "metrics": ", ".join(one.name for one in wanted),
+                "metrics": ", ".join(f"{one.name}, {one.higher_is_better}, {one.bounds}" for one in wanted),
                 "metric code": ", ".join(digest_of_code(one.fn) for one in wanted),
-                "loss": loss if isinstance(loss, str) else digest_of_code(loss),
                 "points": points,
                 "calls": total,
-                "adapters": str(adapters),
-                "dim": dim,
                 "confidence": confidence,
                 "seed": seed,
-                "model": digest_of_model(model),
-                "train": digest_of(made.train, train),
-                "val": digest_of(made.search, val),
-                "holdout": digest_of(made.holdout, acceptance),
             }
             cache = stack.enter_context(RunFolder(run, identity)).cache
         stack.enter_context(cache)

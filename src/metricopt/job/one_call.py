@@ -199,14 +199,9 @@ def optimize(
         }
         used_before: list[str] = []
         if run is not None:
-            identity = shown_settings | {
-                "model": digest_of_model(model),
-                "train": digest_of(made.train, train),
-                "val": digest_of(made.search, val),
-                "holdout": _digest_of_holdout(made.holdout),
-                "profile": None if profile is None else profile.identity,
+            identity = shown_settings | what_is_searched(model, made, settings, train, val)
+            identity |= {
                 "metric code": digest_of_code(wanted.fn),
-                "loss code": digest_of_code(loss),
                 "value": None if learned is None else learned.digest,
             }
             held = stack.enter_context(RunFolder(run, identity))
@@ -248,7 +243,25 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
     return AskOnExecutor(executor, workers=workers or executor.workers)
 
 
-def digest_of(examples: Examples | None, given: Any) -> str:
+def what_is_searched(
+    model: nn.Module, made: Prepared, settings: Settings, train: Any, val: Any
+) -> dict[str, str | int | float | bool | None]:
+    """What makes two searches the same, whatever they are for."""
+    return {
+        "adapters": _told(settings.adapters),
+        "dim": settings.dim,
+        "sampler": settings.sampler,
+        "batch_size": settings.batch_size,
+        "model": digest_of_model(model),
+        "train": _digest_of(made.train, train),
+        "val": _digest_of(made.search, val),
+        "holdout": _digest_of_holdout(made.holdout),
+        "profile": None if settings.profile is None else settings.profile.identity,
+        "loss code": digest_of_code(settings.loss),
+    }
+
+
+def _digest_of(examples: Examples | None, given: Any) -> str:
     """A digest of data, as a run remembers them: of examples in memory all; of a stream its length and first batch."""
     if examples is not None:
         return digest([examples.inputs, examples.targets])
@@ -259,7 +272,7 @@ def digest_of(examples: Examples | None, given: Any) -> str:
 def _digest_of_holdout(holdout: Any) -> str:
     if isinstance(holdout, Examples):
         return digest([holdout.inputs, holdout.targets])
-    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else digest_of(None, holdout)
+    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else _digest_of(None, holdout)
 
 
 def _on_trained_rows(made: Prepared, metric: Metric) -> list[str]:
