@@ -24,6 +24,7 @@ from metricopt.profiles import (
     ValuesProfile,
     WithColumns,
 )
+from metricopt.profiles.embeddings import _hits
 
 Make = Callable[[torch.Generator, int], tuple[Profile, Tensor, Tensor]]
 
@@ -180,6 +181,18 @@ def test_a_row_is_not_its_own_neighbour() -> None:
     twins = torch.eye(3).repeat(2, 1)[None]
     found = _columns(profile, profile(twins, torch.arange(3).repeat(2))[0])
     assert found["recall at 1 by cosine"] == found["mean AP by distance"] == 1.0
+    collapsed = _columns(profile, profile(torch.ones(1, 6, 3), torch.arange(3).repeat(2))[0])
+    assert collapsed["recall at 4 by cosine"] == 0.0  # of equally near ones the right one does not come first by luck
+
+
+def test_neighbours_are_ordered_as_a_plain_sort_orders_them() -> None:
+    source = torch.Generator().manual_seed(0)
+    labels = torch.randint(5, (150,), generator=source)
+    same, itself = labels[:, None] == labels, torch.eye(150, dtype=torch.bool)
+    for size in (1e-3, 1.0, 1e3):
+        similar = size * torch.randn(2, 150, 150, generator=source)
+        order = similar.masked_fill(itself, -torch.inf).argsort(dim=2, descending=True)[:, :, :-1]
+        assert torch.equal(_hits(similar, same, itself), torch.gather(same.expand_as(similar), 2, order))
 
 
 def test_slices_show_what_happens_inside_them() -> None:
