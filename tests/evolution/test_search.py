@@ -168,7 +168,7 @@ def test_random_search_and_taylor_polynomials_run_in_the_same_harness():
 
 
 def test_what_is_evolved_for_a_metric_looks_at_it_alone():
-    """Where positives are few and hard to tell, F1 asks for a loss that favours them, the error rate for none."""
+    """Where positives are few and hard to tell, F1 asks for a loss that favours them; the error rate for another."""
     source = torch.Generator().manual_seed(0)
     x = torch.randn(600, 2, generator=source)
     y = (x[:, 0] + 1.2 * torch.randn(600, generator=source) > 1.5).long()

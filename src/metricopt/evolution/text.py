@@ -36,7 +36,8 @@ def parse(text: str) -> Formula:
     >>> parse("__import__('os').system('ls')")
     Traceback (most recent call last):
     ...
-    metricopt._errors.ConfigError: a formula cannot hold "__import__('os').system('ls')"; it is made of y, ...
+    metricopt._errors.ConfigError: a formula cannot hold "__import__('os').system('ls')"; it is
+    made of y, f(x), numbers, + - * and: aq, min, max, ...
     """
     if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
         raise ConfigError(f"a formula must be text of at most {_MOST_CHARACTERS:,} characters, got {shown(text)}")

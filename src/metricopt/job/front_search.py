@@ -175,14 +175,14 @@ def rated(
     table = torch.tensor(drawn, dtype=torch.float64)  # (r, n, k)
     if len(phis) == 1:
         return raw[0], []
-    gains = table[:, 1:] - table[:, :1]
+    gains, units = table[:, 1:] - table[:, :1], units_of(len(targets), groups)
     ratings = []
     for at, values in enumerate(raw[1:]):
         row = []
         for k, metric in enumerate(ask.metrics):
             unit = metric.bounds[1] - metric.bounds[0]
             gain = metric.utility(values[k]) - metric.utility(raw[0][k])
-            spread, wide = chance(gains[:, at, k], how, units_of(len(targets), groups), confidence)
+            spread, wide = chance(gains[:, at, k], how, units, confidence)
             low, high = (gain - wide * spread) * unit, (gain + wide * spread) * unit
             row.append(Rating(metric=metric.name, value=values[k], low=low, high=high))
         ratings.append(tuple(row))
