@@ -256,8 +256,10 @@ def test_a_held_run_folder_has_a_status_of_its_own() -> None:
         (["people.csv", "--target", "pay", "--metric", "maee"], "no metric named 'maee'; did you mean 'mae'?"),
         (
             ["people.csv", "--target", "pay", "--metric", "math:dist", "--maximize"],
-            "so its range cannot be told from the data; correct the direction, "
-            "or state the range with --bounds LOW HIGH",
+            (
+                "so its range cannot be told from the data; correct the direction, "
+                "or state the range with --bounds LOW HIGH"
+            ),
         ),
         (
             ["people.csv", "--target", "income", "--metric", "cmd:cat a{file}", "--minimize"],

@@ -343,8 +343,10 @@ def test_a_metric_that_fails_half_way_can_be_mended_and_goes_on(table: Path, tmp
         ({"target": "pay", "metric": "mae", "higher_is_better": True}, "but --maximize was passed"),
         (
             {"target": "pay", "metric": "math:dist", "higher_is_better": True},
-            "with --maximize: so its range cannot be told from the data; correct the direction, "
-            "or state the range with",
+            (
+                "with --maximize: so its range cannot be told from the data; correct the direction, "
+                "or state the range with"
+            ),
         ),
         (
             {"target": "pay", "metric": "numpy:dot", "higher_is_better": True},
