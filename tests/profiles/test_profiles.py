@@ -199,8 +199,11 @@ def test_slices_show_what_happens_inside_them() -> None:
     y = torch.tensor([1, 1, 0, 0, 1, 0])
     scores = torch.tensor([[2.0, 2.0, -2.0, -2.0, -2.0, 2.0]])
     inside = torch.tensor([[1, 0], [1, 0], [1, 0], [1, 0], [0, 1], [0, 1]])
-    found = _columns(BinaryProfile(slices=2), BinaryProfile(slices=2)(scores, y, inside)[0])
-    assert (found["accuracy in slice 0"], found["accuracy in slice 1"]) == (1.0, 0.0)
+    profile = BinaryProfile(slices=("young", "old"))
+    found = _columns(profile, profile(scores, y, inside)[0])
+    assert (found["accuracy in young"], found["accuracy in old"]) == (1.0, 0.0)
+    with pytest.raises(ConfigError, match="reads 2 slices and needs to know which rows are in them, got none"):
+        profile(scores, y)
 
 
 def test_columns_of_ones_own() -> None:
@@ -217,6 +220,6 @@ def test_columns_of_ones_own() -> None:
 
 def test_the_identity_is_that_of_the_columns() -> None:
     assert MulticlassProfile(classes=4).identity == MulticlassProfile(classes=4).identity
-    made = [PROFILES[kind](width, slices).identity for kind in PROFILES for width in (3, 4) for slices in (0, 1)]
+    made = [PROFILES[kind](width, slices).identity for kind in PROFILES for width in (3, 4) for slices in ((), ("old",))]
     kinds = {"binary": 2, "multiclass": 4, "multilabel": 4, "values": 2, "embeddings": 1}
     assert len(set(made)) == sum(kinds.values())

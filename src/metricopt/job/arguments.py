@@ -17,7 +17,7 @@ from ..adapters.probe import invoke
 from ..adapters.projection import Projected
 from ..methods import Method, MetricOptConfig
 from ..metrics.metric import READS
-from ..profiles import Profile
+from ..profiles import MOST_SLICES, Profile, Slices
 from ..runtime import EXECUTORS, Executor, shortened, shown
 from ..value import LearnedValue
 from ..workload import OUTPUT_KINDS, Examples, TrainingLoss, rows_of
@@ -241,6 +241,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"one of {', '.join(OUTPUT_KINDS)}, or the name of an entry of what the model returns",
     ),
     "profile": (lambda v: v is None or isinstance(v, Profile), "a Profile, see metricopt.profiles, or None"),
+    "slices": (
+        lambda v: v is None or isinstance(v, Slices) or _whole(v, 2, MOST_SLICES),
+        f"Slices(names=..., of=function of the inputs), or how many clusters of the features, 2 to {MOST_SLICES}",
+    ),
     "stream": (lambda v: isinstance(v, bool), "True or False"),
     "memory": (lambda v: _whole(v, 1 << 20), "a number of bytes, at least a million"),
     "executor": (lambda v: isinstance(v, Executor) or _one_of(v, EXECUTORS), f"one of {', '.join(EXECUTORS)}"),

@@ -18,7 +18,7 @@ from .._checks import at_least
 from .._errors import ConfigError
 from .._types import LossFunction, Sampler
 from ..metrics import Metric, as_metric
-from ..profiles import Profile
+from ..profiles import Profile, Slices
 from ..report import FrontModelShown, FrontShown, write_front
 from ..runtime import MetricCache, RunFolder, progress, write_atomically
 from ..workload import Examples, TrainingLoss
@@ -183,6 +183,7 @@ def optimize_front(
     outputs: str | None = None,
     groups: Any = None,
     profile: Profile | None = None,
+    slices: Slices | int | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
     run: str | os.PathLike[str] | None = None,
@@ -230,6 +231,7 @@ def optimize_front(
         quiet=quiet,
         outputs=outputs,
         profile=profile,
+        slices=slices,
     )
     wanted = _metrics(metrics)
     confidence = checked_confidence(confidence)
@@ -244,6 +246,7 @@ def optimize_front(
         outputs=outputs,
         groups=groups,
         profile=profile,
+        slices=slices,
     )
     points = at_least("points", points, 2)
     search_calls, total = _divided(budget, len(wanted), points)

@@ -13,7 +13,7 @@ from .._types import LossFunction, Reads, Sampler
 from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget
 from ..problem import Problem
-from ..profiles import Profile
+from ..profiles import Profile, Slices
 from ..value import LearnedValue
 from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
@@ -42,6 +42,7 @@ def learn_value(
     outputs: str | None = None,
     groups: Any = None,
     profile: Profile | None = None,
+    slices: Slices | int | None = None,
     config: MetricOptConfig | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
@@ -81,6 +82,7 @@ def learn_value(
         config=config,
         outputs=outputs,
         profile=profile,
+        slices=slices,
     )
     if calls < LEAST_TO_LEARN:
         raise ConfigError(
@@ -99,6 +101,7 @@ def learn_value(
         outputs=outputs,
         groups=groups,
         profile=profile,
+        slices=slices,
     )
     with own_modes():
         kept = None if wanted.reads == "model" else acceptance

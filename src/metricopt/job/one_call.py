@@ -17,7 +17,7 @@ from .._types import LossFunction, Reads, Sampler
 from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
 from ..metrics import Budget, Metric
-from ..profiles import Profile
+from ..profiles import Profile, Slices
 from ..runtime import Executor, MetricCache, RunFolder, make_executor, progress
 from ..value import LearnedValue
 from ..workload import Examples, TrainingLoss
@@ -57,6 +57,7 @@ def optimize(
     outputs: str | None = None,
     groups: Any = None,
     profile: Profile | None = None,
+    slices: Slices | int | None = None,
     stream: bool = False,
     memory: int = 1 << 30,
     executor: str | Executor = "serial",
@@ -103,6 +104,8 @@ def optimize(
             between search and acceptance, and are drawn together.
         profile: what the value function reads of the outputs, see `metricopt.profiles`; None for that of their kind.
             `UnlabelledProfile` where the labels stay with who judges, `WithColumns` to add figures of your own.
+        slices: parts of the rows that the value function looks into, `Slices(names=..., of=function of the inputs)`, for
+            metrics of the worst group or of a group that only the metric knows; a number for so many clusters.
         stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
             memory.
         memory: bytes that activations may take, and again features that are kept.
@@ -152,6 +155,7 @@ def optimize(
         quiet=quiet,
         outputs=outputs,
         profile=profile,
+        slices=slices,
         stream=stream,
         memory=memory,
         executor=executor,
@@ -174,6 +178,7 @@ def optimize(
         stream=stream,
         memory=memory,
         profile=profile,
+        slices=slices,
     )
     with ExitStack() as stack:
         stack.enter_context(own_modes())
@@ -257,8 +262,13 @@ def what_is_searched(
         "val": _digest_of(made.search, val),
         "holdout": _digest_of_holdout(made.holdout),
         "profile": None if settings.profile is None else settings.profile.identity,
+        "slices": _told_slices(settings.slices),
         "loss code": digest_of_code(settings.loss),
     }
+
+
+def _told_slices(slices: Slices | int | None) -> str | int | None:
+    return f"{list(slices.names)} {digest_of_code(slices.of)}" if isinstance(slices, Slices) else slices
 
 
 def _digest_of(examples: Examples | None, given: Any) -> str:

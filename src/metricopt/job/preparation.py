@@ -17,7 +17,7 @@ from .._types import LossFunction, Sampler
 from ..evolution import SymbolicLoss
 from ..losses import get_loss
 from ..metrics import Metric
-from ..profiles import Profile
+from ..profiles import Profile, Slices
 from ..runtime import shown
 from ..workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
 from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind
@@ -51,6 +51,7 @@ class Settings:
         stream: read examples whenever they are needed instead of holding them in memory.
         memory: bytes for activations, and again for features.
         profile: what the value function reads of the outputs; None for that of their kind.
+        slices: parts of the rows that it looks into, or how many clusters of the features.
     """
 
     loss: str | LossFunction | TrainingLoss = "cross_entropy"
@@ -64,6 +65,7 @@ class Settings:
     stream: bool = False
     memory: int = 1 << 30
     profile: Profile | None = None
+    slices: Slices | int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,8 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     loss = resolved_loss(settings.loss)
     twin = copy.deepcopy(model).to(device).eval()
     if settings.stream:
+        if settings.slices is not None:
+            raise ConfigError("slices= are told from the inputs, which stream=True does not keep; use stream=False")
         return _streamed(twin, metric, train, val, acceptance, settings, loss)
     examples, whole = gather(train, "train"), _grouped(gather(val, "val"), settings.groups)
     search, holdout = parts(whole, acceptance, metric)
@@ -122,7 +126,10 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
         outputs=kind,
         memory=settings.memory,
         profile=settings.profile,
+        slices=settings.slices,
     )
+    if settings.slices is not None:
+        _ = workload.profile, workload.slices_of("search")  # what is wrong with them shows now
     return Prepared(workload=workload, holdout=holdout, own_holdout=own, train=examples, val=whole, search=search)
 
 

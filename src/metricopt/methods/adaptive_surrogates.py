@@ -13,7 +13,7 @@ from .._checks import at_least, positive
 from .._errors import ConfigError
 from .._random import derive_seed
 from ..problem import Problem
-from ..search import ScoreView
+from ..search import Batch, ScoreView
 from .method import Method, MethodCard, Proposal, best_observed, needs_a_limit, observe_within_budget
 
 
@@ -74,8 +74,8 @@ class AdaptiveSurrogates(Method):
             slope = torch.linalg.solve(moved.T @ moved + ridge, moved.T @ (came - came.mean()).float())
             aim = here + self.step * width * slope / slope.norm().clamp_min(1e-9)
 
-            def nearness(outputs: Tensor, y: Tensor, z: Tensor, aim: Tensor = aim, width: Tensor = width) -> Tensor:
-                return -(((surrogates(outputs.cpu(), y.cpu(), kind) - aim) / width).square()).sum(dim=1)
+            def nearness(outputs: Tensor, batch: Batch, z: Tensor, aim: Tensor = aim, width: Tensor = width) -> Tensor:
+                return -(((surrogates(outputs.cpu(), batch.targets.cpu(), kind) - aim) / width).square()).sum(dim=1)
 
             current = view.climb(current, nearness, steps=self.projection, rate=0.05)[-1]
             observe_within_budget(problem, view.phi(current))

@@ -10,12 +10,13 @@ from .embeddings import EmbeddingsProfile
 from .multiclass import MulticlassProfile
 from .multilabel import MultilabelProfile
 from .profile import Column, Profile
+from .slices import MOST_SLICES, Slices, clusters
 from .unlabelled import UnlabelledProfile
 from .values import ValuesProfile
 from .with_columns import WithColumns
 
-#: What makes the profile of a kind of output: `(numbers a row, slices) -> Profile`. A kind that is not here has none.
-PROFILES: Registry[Callable[[int, int], Profile]] = Registry("profile")
+#: What makes the profile of a kind of output: `(numbers a row, names of slices) -> Profile`. A kind that is not here has none.
+PROFILES: Registry[Callable[[int, tuple[str, ...]], Profile]] = Registry("profile")
 PROFILES.add("binary", lambda width, slices: BinaryProfile(slices=slices))
 PROFILES.add("multiclass", lambda width, slices: MulticlassProfile(classes=width, slices=slices))
 PROFILES.add("multilabel", lambda width, slices: MultilabelProfile(labels=width, slices=slices))
@@ -23,6 +24,7 @@ PROFILES.add("values", lambda width, slices: ValuesProfile(slices=slices))
 PROFILES.add("embeddings", lambda width, slices: EmbeddingsProfile())
 
 __all__ = [
+    "MOST_SLICES",
     "PROFILES",
     "BinaryProfile",
     "Column",
@@ -30,7 +32,9 @@ __all__ = [
     "MulticlassProfile",
     "MultilabelProfile",
     "Profile",
+    "Slices",
     "UnlabelledProfile",
     "ValuesProfile",
     "WithColumns",
+    "clusters",
 ]

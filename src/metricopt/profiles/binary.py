@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .profile import Column, Profile, named, ratio, spread, straight_through
+from .profile import Column, Profile, members, named, ratio, spread, straight_through
 from .ranks import auroc_and_precision, precision_at
 
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -24,10 +24,10 @@ class BinaryProfile(Profile):
     """Counts by the sign of the score, counts of probabilities, ranking, top shares, cross-entropy.
 
     Args:
-        slices: the same counts inside so many slices.
+        slices: names; recall, specificity and accuracy are counted inside each.
     """
 
-    slices: int = 0
+    slices: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -40,9 +40,8 @@ class BinaryProfile(Profile):
             ("top", [f"precision in the top {share:.0%}" for share in _SHARES]),
             ("likelihood", ["log-likelihood"]),
         ]
-        for number in range(self.slices):
-            names = [f"{name} in slice {number}" for name in ("recall", "specificity", "accuracy")]
-            families.append(("slices", names))
+        for part in self.slices:
+            families.append(("slices", [f"{name} in {part}" for name in ("recall", "specificity", "accuracy")]))
         return named(families)
 
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
@@ -60,11 +59,10 @@ class BinaryProfile(Profile):
             precision_at(scores, truth, _SHARES),
             -F.softplus(-scores * (2 * truth - 1)).mean(dim=1, keepdim=True),
         ]
-        if self.slices and slices is not None:
-            right = labels * truth + (1 - labels) * (1 - truth)
-            for member in slices.to(scores).T:
-                of = [member * truth, member * (1 - truth), member]
-                found += [ratio((right * rows).sum(dim=1, keepdim=True), rows.sum()) for rows in of]
+        right = labels * truth + (1 - labels) * (1 - truth)
+        for member in members(self.slices, slices, scores):
+            of = [member * truth, member * (1 - truth), member]
+            found += [ratio((right * rows).sum(dim=1, keepdim=True), rows.sum()) for rows in of]
         return torch.cat(found, dim=1)
 
 

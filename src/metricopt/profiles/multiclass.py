@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .profile import Column, Profile, named, ratio, straight_through
+from .profile import Column, Profile, members, named, ratio, straight_through
 from .ranks import auroc_and_precision
 
 #: With at most so many classes every pair that is confused has a column.
@@ -27,11 +27,11 @@ class MulticlassProfile(Profile):
 
     Args:
         classes: how many there are.
-        slices: accuracy and recall inside so many slices.
+        slices: names; accuracy and the worst recall are counted inside each.
     """
 
     classes: int
-    slices: int = 0
+    slices: tuple[str, ...] = ()
 
     @property
     def _each(self) -> list[str]:
@@ -55,8 +55,8 @@ class MulticlassProfile(Profile):
         if self.classes <= _MOST_PAIRS:
             pairs = [f"class {a} taken for class {b}" for a in classes for b in classes if a != b]
             families.append(("pairs", pairs))
-        for number in range(self.slices):
-            families.append(("slices", [f"accuracy in slice {number}", f"worst recall in slice {number}"]))
+        for part in self.slices:
+            families.append(("slices", [f"accuracy in {part}", f"worst recall in {part}"]))
         return named(families)
 
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
@@ -87,13 +87,13 @@ class MulticlassProfile(Profile):
         if classes <= _MOST_PAIRS:
             off = ~torch.eye(classes, dtype=torch.bool, device=matrix.device)
             found.append(-matrix[:, off])
-        if self.slices and slices is not None:
-            for member in slices.to(scores).T:
-                inside = torch.einsum("rk,nrj->nkj", truth * member[:, None], labels)
-                right = inside.diagonal(dim1=1, dim2=2)
-                recall = ratio(right, inside.sum(dim=2))
-                found.append(ratio(right.sum(dim=1, keepdim=True), inside.sum(dim=(1, 2))[:, None]))
-                found.append(recall.amin(dim=1, keepdim=True))
+        for member in members(self.slices, slices, scores):
+            inside = torch.einsum("rk,nrj->nkj", truth * member[:, None], labels)
+            right = inside.diagonal(dim1=1, dim2=2)
+            there = inside.detach().sum(dim=2) > 0
+            recall = torch.where(there, ratio(right, inside.sum(dim=2)), 1.0)  # a class that is not there is not bad
+            found.append(ratio(right.sum(dim=1, keepdim=True), inside.sum(dim=(1, 2))[:, None]))
+            found.append(recall.amin(dim=1, keepdim=True))
         return torch.cat(found, dim=1)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .profile import Column, Profile, named, ratio, spread, straight_through
+from .profile import Column, Profile, members, named, ratio, spread, straight_through
 from .ranks import auroc_and_precision
 
 #: With more labels than this, only means over labels.
@@ -24,11 +24,11 @@ class MultilabelProfile(Profile):
 
     Args:
         labels: how many there are.
-        slices: accuracy inside so many slices.
+        slices: names; accuracy is counted inside each.
     """
 
     labels: int
-    slices: int = 0
+    slices: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -43,7 +43,7 @@ class MultilabelProfile(Profile):
                 ("ranking", ["mean AUROC", "mean average precision"]),
                 ("label ranking", [f"average precision of {name}" for name in each]),
                 ("likelihood", ["log-likelihood"]),
-                *(("slices", [f"accuracy in slice {i}"]) for i in range(self.slices)),
+                *(("slices", [f"accuracy in {part}"]) for part in self.slices),
             ]
         )
 
@@ -63,10 +63,9 @@ class MultilabelProfile(Profile):
             *([average] if each else []),
             -F.softplus(-outputs * (2 * truth - 1)).mean(dim=(1, 2))[:, None],
         ]
-        if self.slices and slices is not None:
-            right = (labels * truth + (1 - labels) * (1 - truth)).mean(dim=2)
-            for member in slices.to(outputs).T:
-                found.append(ratio((right * member).sum(dim=1, keepdim=True), member.sum()))
+        right = (labels * truth + (1 - labels) * (1 - truth)).mean(dim=2)
+        for member in members(self.slices, slices, outputs):
+            found.append(ratio((right * member).sum(dim=1, keepdim=True), member.sum()))
         return torch.cat(found, dim=1)
 
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .._errors import ConfigError
+
 #: Columns that are 0 where everything fits, and else negative.
 _FIT = ("log-likelihood", "log-odds of the own class", "- mean absolute error")
 
@@ -48,7 +50,7 @@ class Profile(ABC):
         Args:
             outputs: a population's.
             targets: shared by the population.
-            slices: `(N, S)`, 1 where a row belongs to a slice; None where there are no slices.
+            slices: `(N, S)`, 1 where a row belongs to a slice; None where the profile has no slices.
         """
 
     @property
@@ -82,6 +84,16 @@ def straight_through(exact: Tensor, soft: Tensor) -> Tensor:
     1.0
     """
     return exact.detach() + (soft - soft.detach()) if soft.requires_grad else exact
+
+
+def members(names: Sequence[str], slices: Tensor | None, like: Tensor) -> Tensor:
+    """`(S, N)`: the rows of each slice that a profile looks into, none where it has no slices."""
+    if not names:
+        return like.new_zeros(0, 0)
+    if slices is None or slices.shape[1] != len(names):
+        got = "none" if slices is None else f"those of {slices.shape[1]}"
+        raise ConfigError(f"the profile reads {len(names)} slices and needs to know which rows are in them, got {got}")
+    return slices.to(like).T
 
 
 def spread(scores: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from .profile import Column, Profile, named, straight_through
+from .profile import Column, Profile, members, named, straight_through
 
 _WITHIN = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _RELATIVE = (0.02, 0.05, 0.1, 0.2, 0.5)
@@ -18,9 +18,13 @@ _LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 @final
 @dataclass(frozen=True, kw_only=True)
 class ValuesProfile(Profile):
-    """Bias, errors, shares within a tolerance, pinball losses; in units of the spread of the targets or relative."""
+    """Bias, errors, shares within a tolerance, pinball losses; in units of the spread of the targets or relative.
 
-    slices: int = 0
+    Args:
+        slices: names; bias and error are taken inside each.
+    """
+
+    slices: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -33,7 +37,7 @@ class ValuesProfile(Profile):
                 ("relative errors", ["- mean relative error", "relative bias", "- squared error of logarithms"]),
                 ("pinball", [f"- pinball loss at {level}" for level in _LEVELS]),
                 ("one-sided", ["- mean shortfall", "- mean excess", "- squared shortfall", "- squared excess"]),
-                *(("slices", [f"bias in slice {i}", f"- error in slice {i}"]) for i in range(self.slices)),
+                *(("slices", [f"bias in {part}", f"- error in {part}"]) for part in self.slices),
             ]
         )
 
@@ -62,10 +66,9 @@ class ValuesProfile(Profile):
             -low.square().mean(dim=(1, 2)),
             -high.square().mean(dim=(1, 2)),
         ]
-        if self.slices and slices is not None:
-            for member in slices.to(error).T:
-                rows = (member / member.sum().clamp_min(1))[None, :, None]
-                found += [(error * rows).sum(dim=(1, 2)), -(error.abs() * rows).sum(dim=(1, 2))]
+        for member in members(self.slices, slices, error):
+            rows = (member / member.sum().clamp_min(1))[None, :, None]
+            found += [(error * rows).sum(dim=(1, 2)), -(error.abs() * rows).sum(dim=(1, 2))]
         return torch.stack(found, dim=1)
 
 

@@ -6,12 +6,13 @@ from .finetune import Event, OptimizerFactory, finetune
 from .guide import Guide
 from .guided_es import GuidedES
 from .proposers import Moves, Pool, Worth, climb_surrogates, mixtures
-from .score_view import ScoreView
+from .score_view import Batch, ScoreView
 from .source import GradientSource, SearchState
 from .sources import Blend, LossOnly, ProjectedGradient, ValueGradient
 from .value_source import Scaled, Value
 
 __all__ = [
+    "Batch",
     "Blend",
     "Event",
     "GradientSource",

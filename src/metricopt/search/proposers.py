@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._types import LossFunction
-from .score_view import ScoreView
+from .score_view import Batch, ScoreView
 
 #: In many dimensions a local move changes about so many coordinates.
 _MOVED = 20
@@ -178,10 +178,10 @@ def climb_surrogates(
     """
     count = len(losses)
 
-    def together(outputs: Tensor, targets: Tensor, z: Tensor) -> Tensor:
-        own = [-loss(outputs[i], targets).reshape(1).cpu() for i, loss in enumerate(losses)]
+    def together(outputs: Tensor, batch: Batch, z: Tensor) -> Tensor:
+        own = [-loss(outputs[i], batch.targets).reshape(1).cpu() for i, loss in enumerate(losses)]
         if len(weights):
-            own.append((view.profile(outputs[count:], targets).cpu() * weights).sum(dim=1))
+            own.append((view.read(outputs[count:], batch) * weights).sum(dim=1))
         # Far away is no aim of its own: what gains nothing stays near.
         return torch.cat(own) - 0.002 * z.square().sum(dim=1) / math.sqrt(view.dim)
 

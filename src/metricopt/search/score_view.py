@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -25,8 +25,17 @@ _MOST_POOLED = 4096
 #: With more numbers of features than this a batch takes fewer rows.
 _BATCH_NUMBERS = 1 << 21
 
-#: Outputs `(n, B, ...)` and targets of a batch to `(n,)`: what is climbed.
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+class Batch(NamedTuple):
+    """Rows that are climbed through: features in front of phi, targets, and which slices they belong to."""
+
+    features: Any
+    targets: Tensor
+    slices: Tensor | None = None
+
+
+#: Outputs `(n, B, ...)` of a batch, the batch, and the points `(n, d)` to `(n,)`: what is climbed.
+Objective = Callable[[Tensor, Batch, Tensor], Tensor]
 
 
 @final
@@ -77,7 +86,8 @@ class ScoreView:
     @torch.no_grad()
     def profiles(self, z: Tensor) -> Tensor:
         """`(n, K)` on the search split; no metric call."""
-        parts = [self.profile(self._outputs(part), self._targets) for part in z.split(_TOGETHER)]
+        slices = self.workload.slices_of("search")
+        parts = [self.profile(self._outputs(part), self._targets, slices) for part in z.split(_TOGETHER)]
         return torch.cat(parts).cpu() if parts else self.psi[:0]
 
     @torch.no_grad()
@@ -89,12 +99,14 @@ class ScoreView:
         groups = self.workload.groups
         how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
         outputs = torch.cat([self._outputs(part) for part in z.split(_TOGETHER)])
+        slices = self.workload.slices_of("search")
         if how == "none":
-            return self.profile(outputs, self._targets).cpu()[None]
+            return self.profile(outputs, self._targets, slices).cpu()[None]
         found = []
         for _ in range(resamples):
             chosen = resample(self._targets, how, generator=self.generator, groups=groups, within=True)
-            found.append(self.profile(outputs[:, chosen], self._targets[chosen]).cpu())
+            inside = None if slices is None else slices[chosen]
+            found.append(self.profile(outputs[:, chosen], self._targets[chosen], inside).cpu())
         drawn = torch.stack(found)
         factor = spread_factor(how, units_of(len(self._targets), groups))
         return drawn.mean(dim=0) + factor * (drawn - drawn.mean(dim=0))
@@ -109,16 +121,18 @@ class ScoreView:
         """
         count = min(_MOST_POOLED, self.workload.train_size)
         drawn = self._training_rows(count) if self._chances is not None else _evenly(self.workload.train_size, count)
-        features, targets = self.workload.features(drawn)
-        outputs = torch.cat([self.outputs_of(part, (features, targets)).cpu() for part in z.split(_TOGETHER)])
-        targets, here = targets.cpu(), self.profiles(z[:1])
-        found = self.profile(outputs, targets)
+        batch = self._of_training(drawn)
+        outputs = torch.cat([self.outputs_of(part, batch).cpu() for part in z.split(_TOGETHER)])
+        targets, slices, here = batch.targets.cpu(), batch.slices, self.profiles(z[:1])
+        found = self.profile(outputs, targets, slices)
         moved, fit = here - found[:1], self.profile.fit_column
         if fit is None:
             return found + moved, found[None] + moved, 0.0
         ratio = float(found[0, fit] / here[0, fit].clamp_max(-1e-9))
         rows = torch.randint(count, (resamples, count), generator=self.generator)
-        again = torch.stack([self.profile(outputs[:, index], targets[index]) for index in rows])
+        inside = [None if slices is None else slices[index] for index in rows]
+        parts = zip(rows, inside, strict=True)
+        again = torch.stack([self.profile(outputs[:, index], targets[index], part) for index, part in parts])
         return found + moved, again + moved, min(max(ratio, 0.0), 1.0) ** 2 * self._distinct_share()
 
     def _distinct_share(self) -> float:
@@ -137,33 +151,46 @@ class ScoreView:
 
     # --- batches ----------------------------------------------------------------------------------
 
-    def batch(self) -> tuple[Any, Tensor]:
-        """Features and targets of a batch: rows of the search split and of the training examples."""
+    def batch(self) -> Batch:
+        """Rows of the search split and of the training examples."""
         of_search = round(self._rows * self._share)
         parts = []
         if of_search:
             index = torch.randint(len(self._targets), (of_search,), generator=self.generator)
-            parts.append(self.workload.search_features(index))
+            found = self.workload.search_features(index)
+            if found is not None:
+                parts.append(Batch(*found, self.workload.slices_of("search", index)))
         if self._rows - of_search:
-            parts.append(self.workload.features(self._training_rows(self._rows - of_search)))
-        features, targets = zip(*(part for part in parts if part is not None), strict=True)
-        return concatenated(list(features)), torch.cat([one.to(targets[0].device) for one in targets])
+            parts.append(self._of_training(self._training_rows(self._rows - of_search)))
+        features, targets, slices = zip(*parts, strict=True)
+        return Batch(
+            concatenated(list(features)),
+            torch.cat([one.to(targets[0].device) for one in targets]),
+            None if slices[0] is None else torch.cat(slices),
+        )
 
-    def outputs_of(self, z: Tensor, batch: tuple[Any, Tensor]) -> Tensor:
+    def _of_training(self, rows: Tensor) -> Batch:
+        return Batch(*self.workload.features(rows), self.workload.slices_of("train", rows))
+
+    def outputs_of(self, z: Tensor, batch: Batch) -> Tensor:
         """Outputs `(n, B, ...)` of a batch, differentiable in z."""
         adapted = self.workload.adapted
         with self.workload.precision():
-            outputs: Tensor = adapted.outputs(self.phi(z).to(adapted.phi), batch[0])
+            outputs: Tensor = adapted.outputs(self.phi(z).to(adapted.phi), batch.features)
         return outputs.float()
 
-    def profiles_of(self, z: Tensor, batch: tuple[Any, Tensor]) -> Tensor:
+    def profiles_of(self, z: Tensor, batch: Batch) -> Tensor:
         """Profiles `(n, K)` of a batch, differentiable in z."""
-        return self.profile(self.outputs_of(z, batch), batch[1]).cpu()
+        return self.read(self.outputs_of(z, batch), batch)
+
+    def read(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Profiles `(n, K)` of a batch's outputs."""
+        return self.profile(outputs, batch.targets, batch.slices).cpu()
 
     def climb(self, start: Tensor, objective: Objective, *, steps: int, rate: float) -> list[Tensor]:
         """Adam upwards from `start` `(n, d)`, all points in lock-step; `(n, d)` after each step.
 
-        `objective(outputs, targets, z) -> (n,)`. A point that is lost (not finite) stays where it was.
+        `objective(outputs, batch, z) -> (n,)`. A point that is lost (not finite) stays where it was.
         """
         z, adam = start.clone(), Adam(rate)
         path = []
@@ -171,7 +198,7 @@ class ScoreView:
             batch = self.batch()
             with torch.enable_grad():
                 here = z.clone().requires_grad_(True)
-                worth = objective(self.outputs_of(here, batch), batch[1], here)
+                worth = objective(self.outputs_of(here, batch), batch, here)
                 (slope,) = torch.autograd.grad(worth.sum(), here)
             adam.step(z, -torch.where(slope.isfinite().all(dim=1, keepdim=True), slope, 0.0).to(z))
             path.append(z.clone())

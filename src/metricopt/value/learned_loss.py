@@ -26,10 +26,15 @@ class LearnedLoss:
     """
 
     def __init__(self, learned: LearnedValue, profile: Profile | None = None) -> None:
-        own = profile or (PROFILES[learned.kind](learned.width, 0) if learned.kind in PROFILES else None)
+        own = profile or (PROFILES[learned.kind](learned.width, ()) if learned.kind in PROFILES else None)
         if own is None or own.identity != learned.profile:
             raise ConfigError(
                 "this value function reads a profile with columns of its own; give it: LearnedLoss(learned, profile)"
+            )
+        if "slices" in own.families:
+            raise ConfigError(
+                "this value function looks into slices, which a loss of (outputs, targets) cannot see; learn one "
+                "without slices="
             )
         self.learned, self.profile = learned, own
         self.__name__ = f"learned_{learned.metric}"

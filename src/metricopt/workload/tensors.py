@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -104,6 +104,9 @@ class TensorWorkload(Workload):
         kept = self._kept("val")
         found = self.head(nests.take(self.val.inputs, indices)) if kept is None else nests.take(kept, indices)
         return found, nests.take(self.val.targets, indices)
+
+    def _inputs(self, part: Literal["train", "search"]) -> Any:
+        return (self.train if part == "train" else self.val).inputs
 
     def _kept(self, part: str) -> Any:
         """Features of all rows of a part, or None where they would take more than `memory`: then they are made anew."""

@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from .._random import generator as named_generator
 from .._types import SAMPLERS, LossFunction, Sampler
 from .._vmap_or_loop import VmapOrLoop
 from ..adapters import AdaptedModel
-from ..profiles import PROFILES, Profile
+from ..profiles import PROFILES, Profile, Slices, clusters
 from . import nests
 from .activations import bytes_per_row
 from .kinds import OutputKind, labels_of, output_kind
@@ -37,6 +37,8 @@ _SHORT = 64
 #: A mini-batch of at most this many numbers is small, if its rows are short: rows of a table, not images.
 _SMALL_BATCH = 1 << 18
 SHORT_ROW = 512
+#: Clusters are found in so many training rows.
+_MOST_CLUSTERED = 10_000
 
 
 class Workload(ABC):
@@ -56,6 +58,7 @@ class Workload(ABC):
         memory: bytes that activations of one backward pass may take, and again features that are kept.
         autocast: a dtype to compute in, for example `torch.bfloat16`; None for the model's own.
         profile: what a value function reads of the outputs; None for that of their kind, see `metricopt.profiles`.
+        slices: parts of the rows that the profile looks into; a number for so many clusters of the features.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Workload(ABC):
         memory: int = 1 << 30,
         autocast: torch.dtype | None = None,
         profile: Profile | None = None,
+        slices: Slices | int | None = None,
     ) -> None:
         one_of("sampler", sampler, SAMPLERS)
         if not callable(loss):
@@ -82,6 +86,7 @@ class Workload(ABC):
         self.autocast = autocast
         self._declared = outputs
         self._profile = profile
+        self._slices = slices
         self._each = VmapOrLoop()
         #: What is computed once; workloads that differ in their loss alone share it.
         self._once: dict[str, Any] = {}
@@ -169,12 +174,37 @@ class Workload(ABC):
     @property
     def profile(self) -> Profile | None:
         """What a value function reads of the outputs; None for outputs that have no profile."""
-        if self._profile is not None:
-            return self._profile
-        if self.kind not in PROFILES or not self.kind_is_tensor:
+        found, slices = self._profile, self.slices
+        if found is None and self.kind in PROFILES and self.kind_is_tensor:
+            width = self.shape[-1] if len(self.shape) > 1 else 1
+            found = PROFILES[self.kind](width, () if slices is None else tuple(slices.names))
+        if slices is not None and (found is None or "slices" not in found.families):
+            what = f"outputs of the kind {self.kind!r}" if self._profile is None else f"the profile {self._profile!r}"
+            raise ConfigError(f"{what} cannot look into slices; leave slices= out")
+        return found
+
+    @property
+    def slices(self) -> Slices | None:
+        """Parts of the rows that the profile looks into."""
+        if isinstance(self._slices, int):
+            return self._once_only("clusters", lambda: self._found_clusters(self._slices))
+        return self._slices
+
+    def _found_clusters(self, count: int) -> Slices:
+        inputs = self._inputs("train")
+        return clusters(self.head, nests.sliced(inputs, 0, _MOST_CLUSTERED), count)
+
+    def slices_of(self, part: Literal["train", "search"], indices: Tensor | None = None) -> Tensor | None:
+        """`(N, S)`, 1 where a row of a part belongs to a slice; None where there are no slices."""
+        slices = self.slices
+        if slices is None:
             return None
-        width = self.shape[-1] if len(self.shape) > 1 else 1
-        return PROFILES[self.kind](width, 0)
+        found: Tensor = self._once_only(f"slices of {part}", lambda: slices(self._inputs(part)))
+        return found if indices is None else found[indices]
+
+    def _inputs(self, part: Literal["train", "search"]) -> Any:
+        """All inputs of a part, for slices."""
+        raise ConfigError("slices are told from the inputs, which a stream does not keep; use stream=False")
 
     def with_loss(self, loss: LossFunction | TrainingLoss | None) -> Self:
         """The same workload with another loss; all that does not depend on it is shared."""

@@ -14,7 +14,7 @@ from ..._types import LossFunction
 from ...losses import aimed_loss
 from ...metrics import METRICS
 from ...problem import Problem
-from ...search import Moves, Pool, ScoreView, Worth, climb_surrogates, mixtures
+from ...search import Batch, Moves, Pool, ScoreView, Worth, climb_surrogates, mixtures
 from ...value import LearnedValue, ScoreValue, quality
 from ..method import ALL_CALLS, Method, MethodCard, Proposal, Trace, best_observed, needs_a_limit, observe_within_budget
 from ..phi_value import PhiMetricOpt
@@ -142,7 +142,7 @@ class _Run:
         steps = _LONGER * config.climb_steps
         path = view.climb(
             start,
-            lambda outputs, targets, z: prior.mean(view.profile(outputs, targets).cpu()),
+            lambda outputs, batch, z: prior.mean(view.read(outputs, batch)),
             steps=steps,
             rate=config.rate,
         )
@@ -223,8 +223,8 @@ class _Run:
         optimism = config.optimism * torch.tensor([0.0, 1.0, 0.0, 2.0]).repeat(len(best))[: len(best)]
         unit = max(float(view.utilities.std()), 1e-4) if len(view.utilities) > 1 else 1e-4
 
-        def expected(outputs: Tensor, targets: Tensor, z: Tensor) -> Tensor:
-            mean, spread = value(view.profile(outputs, targets).cpu() + offset, z)
+        def expected(outputs: Tensor, rows: Batch, z: Tensor) -> Tensor:
+            mean, spread = value(view.read(outputs, rows) + offset, z)
             return mean + optimism * spread - config.anchor * unit * (z - start).square().sum(dim=1) / view.dim
 
         least = config.climb_steps // 5
