@@ -172,9 +172,9 @@ def test_profiles_cost_no_metric_call_and_climbs_raise_what_they_climb() -> None
 def test_batches_hold_rows_of_both_parts_with_the_classes_of_the_search_split() -> None:
     problem = tiny_problem(calls=5)
     for share in (0.0, 0.5, 1.0):
-        features, targets = view_of(problem, share).batch()
-        assert len(features) == len(targets) == 64
-    drawn = torch.cat([view_of(problem, 0.0).batch()[1].reshape(-1) for _ in range(20)])
+        batch = view_of(problem, share).batch()
+        assert len(batch.features) == len(batch.targets) == 64 and batch.slices is None
+    drawn = torch.cat([view_of(problem, 0.0).batch().targets.reshape(-1) for _ in range(20)])
     assert abs(float(drawn.mean()) - float(problem.workload.targets.mean())) < 0.1
 
 

@@ -245,7 +245,7 @@ def _kind(outputs: Any, search: Examples, train: Examples, settings: Settings, m
     for name, part in (("val", search), ("train", train)):
         if isinstance(part.targets, Tensor) and isinstance(outputs, Tensor):
             check_labels(kind, part.targets, outputs, name)
-    if kind in ("boxes", "other", "positions") and metric.reads in ("labels", "probabilities"):
+    if kind in ("boxes", "lists", "other", "positions") and metric.reads in ("labels", "probabilities"):
         raise ConfigError(
             f"metric {metric.name!r} reads {metric.reads}, but the outputs are {kind}; use one that reads scores"
         )

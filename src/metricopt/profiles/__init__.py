@@ -7,6 +7,7 @@ from collections.abc import Callable
 from .._registry import Registry
 from .binary import BinaryProfile
 from .embeddings import EmbeddingsProfile
+from .lists import ListsProfile
 from .multiclass import MulticlassProfile
 from .multilabel import MultilabelProfile
 from .profile import Column, Profile
@@ -21,6 +22,7 @@ PROFILES.add("binary", lambda width, slices: BinaryProfile(slices=slices))
 PROFILES.add("multiclass", lambda width, slices: MulticlassProfile(classes=width, slices=slices))
 PROFILES.add("multilabel", lambda width, slices: MultilabelProfile(labels=width, slices=slices))
 PROFILES.add("values", lambda width, slices: ValuesProfile(slices=slices))
+PROFILES.add("lists", lambda width, slices: ListsProfile(slices=slices))
 PROFILES.add("embeddings", lambda width, slices: EmbeddingsProfile())
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "BinaryProfile",
     "Column",
     "EmbeddingsProfile",
+    "ListsProfile",
     "MulticlassProfile",
     "MultilabelProfile",
     "Profile",

@@ -82,7 +82,7 @@ def clusters(features_of: Callable[[Any], Any], inputs: Any, count: int) -> Slic
     fitted = KMeans(count, n_init=3, random_state=seed).fit(((points - middle) / spread).numpy())
     centres = torch.from_numpy(fitted.cluster_centers_)
     # The same name means the same cluster: what was learned with one set of clusters is no use to another.
-    mark = digest(centres)[:4]
+    mark = digest([middle, spread, centres])[:4]
 
     def nearest(rows: Any) -> Tensor:
         return torch.cdist((_points(features_of(rows)) - middle) / spread, centres).argmin(dim=1)

@@ -126,7 +126,7 @@ class LearnedValue:
             raise FingerprintMismatch(
                 f"the value function reads another profile: its {len(self.columns)} columns begin with "
                 f"{', '.join(self.columns[:3])}; this model has {theirs}. It serves models whose outputs are of the "
-                "same kind, with as many classes; learn one for this kind"
+                "same kind, with as many classes and the same slices; learn one for this kind"
             )
 
     def save(self, folder: str | os.PathLike[str]) -> Path:

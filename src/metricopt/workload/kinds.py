@@ -11,10 +11,10 @@ from .._checks import one_of
 from .._errors import ConfigError
 
 #: Labels by the sign of one score; by the largest of several; by the sign of each of several; real numbers; points
-#: whose distances count; detections; a class for each position (pixel, token); anything else, which only the metric
-#: reads.
+#: whose distances count; detections; a class for each position (pixel, token); the order of the documents of a query,
+#: one list an example; anything else, which only the metric reads.
 OutputKind: TypeAlias = Literal[
-    "binary", "multiclass", "multilabel", "values", "embeddings", "boxes", "positions", "other"
+    "binary", "multiclass", "multilabel", "values", "embeddings", "boxes", "positions", "lists", "other"
 ]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 
@@ -106,6 +106,7 @@ def _declared(declared: str, outputs: Any, targets: Any, labels: Any) -> OutputK
         "multilabel": wide and isinstance(targets, Tensor) and tuple(targets.shape) == shape,
         "values": shape is not None,
         "embeddings": shape is not None and len(shape) == 2,
+        "lists": shape is not None and isinstance(targets, Tensor) and _same_lists(shape, tuple(targets.shape)),
         "positions": shape is not None and len(shape) > 2,
     }
     if not fits.get(kind, True):
@@ -114,6 +115,11 @@ def _declared(declared: str, outputs: Any, targets: Any, labels: Any) -> OutputK
             f"outputs={declared!r} does not go with outputs of {what} and these targets; see OUTPUT_KINDS"
         )
     return kind
+
+
+def _same_lists(outputs: tuple[int, ...], targets: tuple[int, ...]) -> bool:
+    """A score for each document, and its relevance."""
+    return len(targets) == 2 and outputs in (targets, (*targets, 1))
 
 
 def _flat(tensor: Tensor) -> bool:
