@@ -168,7 +168,7 @@ class Problem:
             gain; r is smaller than `resamples` where the budget is, and 0 for a metric whose examples cannot be drawn.
         """
         how = resampling_of(self.metric.resampling, self.workload.kind, self.workload.groups)
-        targets, groups = self.workload.targets, self.workload.groups
+        targets, groups, judged_by = self.workload.targets, self.workload.groups, self.workload.judged_by
         if self.metric.reads == "model" or how == "none":
             return torch.zeros(0, dtype=torch.float64)
         outputs = self.outputs(torch.stack([phi, reference]))
@@ -178,7 +178,7 @@ class Problem:
         differences: list[float] = []
         while len(differences) < resamples and self.affordable(2) == 2:
             chosen = resample(targets, how, generator=generator, groups=groups, within=True)
-            questions = [(take(one, chosen), take(targets, chosen)) for one in both]
+            questions = [(take(one, chosen), take(judged_by, chosen)) for one in both]
             try:
                 mine, other = (self.metric.utility(raw) for raw in self._ask(self.metric, questions, self.meter))
             except BudgetExhausted:  # the time ran out between the two
@@ -191,7 +191,7 @@ class Problem:
 
     def _question(self, outputs: Any) -> tuple[Any, Any]:
         """The metric always sees the CPU: what users write there often goes through NumPy."""
-        return mapped(lambda tensor: tensor.cpu(), outputs), self.workload.targets
+        return mapped(lambda tensor: tensor.cpu(), outputs), self.workload.judged_by
 
     def _record(self, phi: Tensor, raw: float) -> float:
         utility = self.metric.utility(raw)

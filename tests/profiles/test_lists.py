@@ -24,7 +24,9 @@ def columns(scores: Tensor, relevance: Tensor) -> dict[str, float]:
 
 def made(lists: int = 30, length: int = 12, seed: int = 0) -> tuple[Tensor, Tensor]:
     source = torch.Generator().manual_seed(seed)
-    relevance = (torch.rand(lists, length, generator=source) * 4).floor() * (torch.rand(lists, length, generator=source) > 0.5)
+    relevance = (torch.rand(lists, length, generator=source) * 4).floor() * (
+        torch.rand(lists, length, generator=source) > 0.5
+    )
     relevance[0] = 0
     return torch.randn(lists, length, generator=source), relevance
 

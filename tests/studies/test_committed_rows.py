@@ -109,3 +109,10 @@ def test_a_page_says_what_the_rows_of_its_study_say(name: str, page: str) -> Non
     text = (REPOSITORY / "docs" / page).read_text()
     assert said in text or said[0].lower() + said[1:] in text
     assert len({row["seed"] for row in rows}) >= 5
+
+
+def test_what_is_said_of_slices_is_what_the_rows_say() -> None:
+    study = _study("slices")
+    rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
+    assert len(rows) == 9 * len(study.SEEDS) * len(study.CALLS) * len(study.WAYS)
+    assert study.summary(rows) in (REPOSITORY / "docs" / "lab-notes.md").read_text()

@@ -115,7 +115,14 @@ def worst_side(scores: Tensor, targets: Tensor) -> float:
 
 def tuned(**given: Any) -> metricopt.Outcome:
     return metricopt.optimize(
-        net(), metric=worst_side, higher_is_better=True, bounds=(0, 1), train=(X, Y), val=(X + 0.1, Y), budget=70, **given
+        net(),
+        metric=worst_side,
+        higher_is_better=True,
+        bounds=(0, 1),
+        train=(X, Y),
+        val=(X + 0.1, Y),
+        budget=70,
+        **given,
     )
 
 

@@ -63,6 +63,7 @@ def paired_test(
     how: Resampling = "rows",
     groups: Tensor | None = None,
     rate: Rate | None = None,
+    judged_by: Any = None,
     at_once: int = 1,
     more: Callable[[], bool] = lambda: True,
 ) -> Verdict:
@@ -81,13 +82,15 @@ def paired_test(
         confidence: of the two-sided interval.
         seed: of the resamples.
         how, groups: how examples are drawn, and which belong together.
+        judged_by: what the metric gets beside the outputs; the targets by default.
         rate: asks the metric; in turn, in this process, by default.
         at_once: pairs that are asked about together, where calls are made side by side.
         more: whether there is time for another pair; asked once the fewest are done.
     """
     ask = rate or (lambda questions: [metric(*question) for question in questions])
     before, after, targets = (on(part, "cpu") for part in (before, after, targets))
-    first, second = ask([(before, targets), (after, targets)])
+    told = targets if judged_by is None else on(judged_by, "cpu")
+    first, second = ask([(before, told), (after, told)])
     if digest([before]) == digest([after]):
         return Verdict(before=first, after=first, low=0.0, high=0.0, accepted=False, reason=_NOTHING, calls=2)
     source = generator(seed, "acceptance resamples")
@@ -99,7 +102,7 @@ def paired_test(
         questions: list[tuple[Any, Any]] = []
         for number in numbers:
             chosen = resample(targets, how, generator=source, groups=groups)
-            there = take(targets, chosen)
+            there = take(told, chosen)
             # Now one first, now the other: a metric that drifts from call to call favours neither.
             pair = (before, after) if number % 2 == 0 else (after, before)
             questions += [(take(outputs, chosen), there) for outputs in pair]

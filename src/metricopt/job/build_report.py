@@ -31,7 +31,7 @@ from ..report import (
     Term,
 )
 from ..value import ValueFunction, interpolate
-from ..workload import Workload
+from ..workload import Workload, judged_by
 from .acceptance import Verdict
 from .stages import Candidate
 
@@ -48,6 +48,12 @@ class Scores:
     after: Any
     targets: Any
     kind: str
+    beside: Any = None
+
+    @property
+    def judged_by(self) -> Any:
+        """What a metric gets beside the outputs."""
+        return judged_by(self.targets, self.beside)
 
 
 def build_report(

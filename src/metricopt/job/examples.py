@@ -25,7 +25,7 @@ def gather(data: Any, name: str) -> Examples:
 
     Args:
         data: `Examples`, a pair (inputs, targets) of tensors or NumPy arrays, a Dataset of (input, target), or a
-            DataLoader of (inputs, targets).
+            DataLoader of (inputs, targets). Beside the pair may stand what the metric alone is told of each row.
         name: of the argument, for messages.
 
     Raises:
@@ -48,19 +48,20 @@ def gather(data: Any, name: str) -> Examples:
                 f"reading {name} failed with {type(error).__name__}: {shortened(error)}; its batches must be pairs "
                 "(inputs, targets) of tensors, alike but for their length"
             ) from error
-    if not isinstance(data, tuple | list) or len(data) != 2:
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         what = f"{len(data)} things" if isinstance(data, tuple | list) else f"a {type(data).__name__}"
         raise DataError(
             f"{name} must be a pair (inputs, targets), a Dataset or a DataLoader of such pairs, got {what}; "
             "wrap what your model takes in one input tensor"
         )
-    inputs, targets = (_nest(part, f"{side} of {name}") for part, side in zip(data, ("inputs", "targets"), strict=True))
+    sides = ("inputs", "targets", "beside the targets")
+    inputs, targets, *beside = (_nest(part, f"{side} of {name}") for part, side in zip(data, sides, strict=False))
     if rows_of(inputs) != rows_of(targets) or rows_of(inputs) == 0:
         raise DataError(
             f"{name} has {rows_of(inputs)} inputs and {rows_of(targets)} targets; both must have the same length, at "
             f"least 1"
         )
-    return Examples(inputs=inputs, targets=targets)
+    return Examples(inputs=inputs, targets=targets, beside=beside[0] if beside else None)
 
 
 def _batches(data: Any) -> Iterable[Any]:

@@ -156,16 +156,16 @@ def rated(
 ) -> tuple[tuple[float, ...], list[tuple[Rating, ...]]]:
     """Metrics of phi = 0, the first of `phis`, and ratings of the others: all on the same resamples of the holdout."""
     outputs = on(workload.predict(phis, of=holdout), "cpu")
-    targets, groups = on(holdout.targets, "cpu"), holdout.groups
+    targets, told, groups = on(holdout.targets, "cpu"), on(holdout.judged_by, "cpu"), holdout.groups
     each = [member(outputs, at) for at in range(len(phis))]
-    raw = [ask.raw((one, targets)) for one in each]
+    raw = [ask.raw((one, told)) for one in each]
     stated = next((one.resampling for one in ask.metrics if one.resampling is not None), None)
     how = resampling_of(stated, workload.kind, groups)
     source = generator(seed, "front resamples")
     drawn = []
     for _ in range(FEWEST_RESAMPLES):
         rows = resample(targets, how, generator=source, groups=groups)
-        there = take(targets, rows)
+        there = take(told, rows)
         drawn.append(
             [
                 [m.utility(v) for m, v in zip(ask.metrics, ask.raw((take(one, rows), there)), strict=True)]

@@ -79,7 +79,8 @@ def optimize(
             tensor, a tuple of arguments or a mapping of keywords.
         metric: a name, a callable `(scores, targets) -> number`, a torchmetrics or scikit-learn metric, a `Metric`.
         train: examples for the loss: a pair (inputs, targets), a Dataset or a DataLoader.
-        val: examples for the metric. They are split: a part for the search, a part for the acceptance test.
+        val: examples for the metric. They are split: a part for the search, a part for the acceptance test. What stands
+            beside inputs and targets, of groups or costs, is for the metric alone: `metric(scores, targets, beside)`.
         loss: what the model was trained with, a name or `(scores, targets) -> scalar`; a `TrainingLoss` where the model
             itself computes it.
         higher_is_better, bounds, reads: of the metric, where it does not say so itself, see `as_metric`. The range of
@@ -104,8 +105,8 @@ def optimize(
             between search and acceptance, and are drawn together.
         profile: what the value function reads of the outputs, see `metricopt.profiles`; None for that of their kind.
             `UnlabelledProfile` where the labels stay with who judges, `WithColumns` to add figures of your own.
-        slices: parts of the rows that the value function looks into, `Slices(names=..., of=function of the inputs)`, for
-            metrics of the worst group or of a group that only the metric knows; a number for so many clusters.
+        slices: parts of the rows that the value function looks into, `Slices(names=..., of=function of the inputs)`,
+            for metrics of the worst group or of a group that only the metric knows; a number for so many clusters.
         stream: read `train` and `val`, Datasets or DataLoaders, whenever they are needed instead of holding them in
             memory.
         memory: bytes that activations may take, and again features that are kept.
@@ -274,14 +275,14 @@ def _told_slices(slices: Slices | int | None) -> str | int | None:
 def _digest_of(examples: Examples | None, given: Any) -> str:
     """A digest of data, as a run remembers them: of examples in memory all; of a stream its length and first batch."""
     if examples is not None:
-        return digest([examples.inputs, examples.targets])
+        return digest([examples.inputs, examples.judged_by])
     data: Any = given.dataset if isinstance(given, DataLoader) else given
     return digest([len(data), list(data[0])])
 
 
 def _digest_of_holdout(holdout: Any) -> str:
     if isinstance(holdout, Examples):
-        return digest([holdout.inputs, holdout.targets])
+        return digest([holdout.inputs, holdout.judged_by])
     return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else _digest_of(None, holdout)
 
 

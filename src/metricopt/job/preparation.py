@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -177,7 +177,7 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
 def ready(model: nn.Module, examples: Examples, device: torch.device) -> Examples:
     """On `device`, real inputs in the precision of the model."""
     targets = mapped(no_inference, on(examples.targets, device))
-    return Examples(inputs=inputs_like(model, examples.inputs, device), targets=targets, groups=examples.groups)
+    return replace(examples, inputs=inputs_like(model, examples.inputs, device), targets=targets)
 
 
 def resolved_loss(loss: str | LossFunction | TrainingLoss) -> LossFunction | TrainingLoss:
@@ -219,7 +219,7 @@ def _grouped(val: Examples, groups: Any) -> Examples:
             f"groups must be one integer for each of the {len(val)} rows of val, got {ids.dtype} of shape "
             f"{tuple(ids.shape)}"
         )
-    return Examples(inputs=val.inputs, targets=val.targets, groups=ids.long())
+    return replace(val, groups=ids.long())
 
 
 def _check_targets(train: Examples, val: Examples, outputs: Any, settings: Settings) -> None:

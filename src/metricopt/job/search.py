@@ -131,7 +131,7 @@ class Search:
             proposal = problem.start if chosen is None else chosen.result.phi
             scores = self._scores(None if holdout is None or isinstance(holdout, Metric) else holdout, proposal)
             verdict = self._verdict(proposal, scores, limits, confidence)
-            terms = terms_of(metric, scores.before, scores.after, scores.targets, confidence=confidence)
+            terms = terms_of(metric, scores.before, scores.after, scores.judged_by, confidence=confidence)
         self._tell(
             Checked(
                 before=verdict.before,
@@ -206,6 +206,7 @@ class Search:
             how=resampling_of(judged.resampling, self._workload.kind, groups),
             groups=groups,
             rate=lambda questions: self._rated(judged, questions),
+            judged_by=scores.judged_by,
             at_once=max(self._ask.at_once(1) // 2, 1),
             more=lambda: seconds is None or self._cache.tick() < seconds,
         )
@@ -219,7 +220,7 @@ class Search:
 
     def _rating(self, metric: Metric, phi: Tensor, scores: Any) -> Callable[[], float]:
         """What asks `metric` about the model at `phi`, whose outputs on the search part are `scores`."""
-        question: Question = (scores, self._workload.targets)
+        question: Question = (scores, self._workload.judged_by)
         if metric.reads == "model":
             question = (self._workload.adapted.merged(phi),)
         return lambda: self._rated(metric, [question])[0]
@@ -228,7 +229,8 @@ class Search:
         both = self._workload.predict(torch.stack([self._problem.start, proposal]), of=of)
         targets = self._workload.targets if of is None else _targets(of)
         before, after, targets = (on(one, "cpu") for one in (member(both, 0), member(both, 1), targets))
-        return Scores(before=before, after=after, targets=targets, kind=self._workload.kind)
+        beside = of.beside if isinstance(of, Examples) else None
+        return Scores(before=before, after=after, targets=targets, kind=self._workload.kind, beside=beside)
 
     def _on_device(self, holdout: Any) -> Any:
         """Examples of the acceptance test, where and as the model takes them."""

@@ -7,6 +7,7 @@ from .external import from_command, from_url, limit_from_spec, metric_from_spec
 from .from_function import from_function, from_model_function
 from .from_sklearn import from_sklearn
 from .from_torchmetrics import from_torchmetrics
+from .judged import Judged
 from .library import ALIASES, METRICS, MetricCard, MetricEntry, get_metric
 from .metric import Metric
 from .short_names import SHORT_NAMES, ShortName
@@ -17,6 +18,7 @@ __all__ = [
     "SHORT_NAMES",
     "Budget",
     "Constraint",
+    "Judged",
     "Meter",
     "MeterState",
     "Metric",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .._errors import ConfigError
 from .as_metric import as_metric
+from .judged import Judged, takes_beside
 from .metric import Metric
 
 _LIMIT = re.compile(r"(?P<sense>>=|<=|≥|≤)\s*(?P<number>[-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*(?P<percent>%?)")
@@ -58,7 +59,7 @@ class Constraint:
         low, high = self.metric.bounds
         return (value - self.limit if self.at_least else self.limit - value) / (high - low)
 
-    def measured(self, outputs: Tensor, targets: Tensor) -> tuple[float, float]:
+    def measured(self, outputs: Tensor, targets: Any) -> tuple[float, float]:
         """The value, and its standard error by the jackknife: tenths of the rows left out, one at a time.
 
         >>> from metricopt.metrics import get_metric
@@ -69,13 +70,17 @@ class Constraint:
         (0.8, True)
         """
         value = self.metric(outputs, targets)
-        if len(targets) < 2 * FOLDS:
+        if len(outputs) < 2 * FOLDS:
             return value, 0.0
         # In a fixed random order: rows may stand in the file by class, or in turn.
-        fold = torch.randperm(len(targets), generator=torch.Generator().manual_seed(0)) % FOLDS
-        without = [self.metric(outputs[fold != one], targets[fold != one]) for one in range(FOLDS)]
+        fold = torch.randperm(len(outputs), generator=torch.Generator().manual_seed(0)) % FOLDS
+        without = [self.metric(outputs[fold != one], _some(targets, fold != one)) for one in range(FOLDS)]
         spread = torch.tensor(without, dtype=torch.float64).var(correction=0)
         return value, math.sqrt((FOLDS - 1) * float(spread))
+
+
+def _some(targets: Any, rows: Tensor) -> Any:
+    return Judged(*(part[rows] for part in targets)) if isinstance(targets, Judged) else targets[rows]
 
 
 @final
@@ -96,14 +101,19 @@ class Subject:
     constraints: tuple[Constraint, ...]
     margin: float
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
+    @property
+    def takes_beside(self) -> bool:
+        return any(takes_beside(one.fn) for one in (self.objective, *(limit.metric for limit in self.constraints)))
+
+    def __call__(self, outputs: Tensor, targets: Any, beside: Any = None) -> float:
+        targets = targets if beside is None else Judged(targets, beside)
         broken = sum(self._broken(one, outputs, targets) for one in self.constraints) / len(self.constraints)
         if broken == 0.0:
             return self.objective(outputs, targets)
         low, high = self.objective.bounds
         return low - broken * (high - low) if self.objective.higher_is_better else high + broken * (high - low)
 
-    def _broken(self, one: Constraint, outputs: Tensor, targets: Tensor) -> float:
+    def _broken(self, one: Constraint, outputs: Tensor, targets: Any) -> float:
         if self.margin == 0.0:
             return min(max(-one.slack(one.metric(outputs, targets)), 0.0), 1.0)
         value, error = one.measured(outputs, targets)

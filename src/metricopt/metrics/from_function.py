@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .._checks import one_of
 from .._types import Reads
+from .judged import takes_beside
 from .metric import Metric
 
 
@@ -84,6 +85,7 @@ def on_arrays(fn: Callable[..., Any]) -> Callable[..., Any]:
     def called(*arguments: Any) -> Any:
         return fn(*(to_array(a) for a in arguments))
 
+    called.takes_beside = takes_beside(fn)  # type: ignore[attr-defined]
     return called
 
 

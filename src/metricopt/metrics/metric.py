@@ -18,6 +18,7 @@ from .._errors import ConfigError, MetricError, MetricOptError
 from .._scores import flatten_binary, score_kind, to_labels, to_probabilities
 from .._types import RESAMPLINGS, Reads, Resampling
 from .contained import contained
+from .judged import Judged, takes_beside
 
 READS: tuple[str, ...] = ("scores", "probabilities", "labels", "model")
 
@@ -35,8 +36,9 @@ class Metric:
     package that knows directions.
 
     Args:
-        fn: `(outputs, targets) -> number`, or `(model) -> number` with reads="model". For binary problems
-            both arguments arrive flat, `(N,)`. It must not change its arguments.
+        fn: `(outputs, targets) -> number`, or `(model) -> number` with reads="model"; with a third argument it is also
+            told what stands beside the targets. For binary problems outputs and targets arrive flat, `(N,)`. It must
+            not change its arguments.
         name: how the metric is called in tables and messages.
         higher_is_better: there is no default, on purpose.
         bounds: the finite (low, high) that every value lies in.
@@ -77,7 +79,7 @@ class Metric:
         object.__setattr__(self, "bounds", checked_bounds(self.name, self.bounds))
 
     def __call__(self, outputs: Any, targets: Any) -> float:
-        """The raw value of `outputs` (raw scores, see `_scores.py`) against `targets`.
+        """The raw value of `outputs` (raw scores, see `_scores.py`) against `targets`, or `Judged`.
 
         Raises:
             MetricError: `fn` raised, changed its arguments, or did not return one number inside the bounds.
@@ -86,9 +88,12 @@ class Metric:
             raise ConfigError(
                 f"metric {self.name!r} reads the model, but was called with outputs; use metric.measure_model(model)"
             )
+        beside: tuple[Any, ...] = ()
+        if isinstance(targets, Judged):
+            targets, beside = targets.targets, (targets.beside,) if takes_beside(self.fn) else ()
         prepared, aligned = self._prepare(as_tensor(outputs), as_tensor(targets))
         before = _versions(prepared, aligned)
-        raw = self._ask(prepared, aligned)
+        raw = self._ask(prepared, aligned, *beside)
         if _versions(prepared, aligned) != before:
             raise MetricError(
                 f"metric {self.name!r} changed its arguments in place, so later calls would see other data; "
@@ -169,6 +174,11 @@ class Metric:
                 f"metric {self.name!r} ended the program (sys.exit({error.code!r})); let it return a number, or raise"
             ) from error
         except Exception as error:
+            if isinstance(error, TypeError) and len(arguments) == 2 and takes_beside(self.fn):
+                raise MetricError(
+                    f"metric {self.name!r} needs a third argument, and val has nothing beside its targets; give "
+                    "val=(inputs, targets, beside)"
+                ) from error
             raise MetricError(
                 f"metric {self.name!r} raised {type(error).__name__}: {error}. It was called with "
                 f"{', '.join(_describe(a) for a in arguments)} (reads={self.reads!r}); correct the function, "

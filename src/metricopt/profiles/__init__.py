@@ -16,7 +16,8 @@ from .unlabelled import UnlabelledProfile
 from .values import ValuesProfile
 from .with_columns import WithColumns
 
-#: What makes the profile of a kind of output: `(numbers a row, names of slices) -> Profile`. A kind that is not here has none.
+#: What makes the profile of a kind of output: `(numbers a row, names of slices) -> Profile`. A kind that is not here
+#: has none.
 PROFILES: Registry[Callable[[int, tuple[str, ...]], Profile]] = Registry("profile")
 PROFILES.add("binary", lambda width, slices: BinaryProfile(slices=slices))
 PROFILES.add("multiclass", lambda width, slices: MulticlassProfile(classes=width, slices=slices))

@@ -36,7 +36,10 @@ class ListsProfile(Profile):
         return named(
             [
                 ("ranking", _WHOLE),
-                *((f"{name} at k", [f"{name} at {k}" for k in _AT]) for name in ("NDCG", "precision", "recall", "hits")),
+                *(
+                    (f"{name} at k", [f"{name} at {k}" for k in _AT])
+                    for name in ("NDCG", "precision", "recall", "hits")
+                ),
                 ("likelihood", ["log-likelihood"]),
                 *(("slices", [f"NDCG in {part}"]) for part in self.slices),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._errors import ConfigError
+from ..metrics import Judged
 from .nests import rows_of, sliced, take
 
 
@@ -21,6 +23,7 @@ class Examples:
         targets: a tensor, a tuple or mapping of tensors, or a list with one record an example.
         groups: `(N,)` integers, where rows belong together: a query, a patient, a user. Rows of one group are never
             divided between search and acceptance, and are drawn together.
+        beside: what the metric alone is told of each row: its group, its cost. Rows first, a tensor or a nest of them.
 
     >>> len(Examples(inputs=torch.zeros(5, 3), targets=torch.zeros(5)))
     5
@@ -29,6 +32,7 @@ class Examples:
     inputs: Any
     targets: Any
     groups: Tensor | None = None
+    beside: Any = None
 
     def __post_init__(self) -> None:
         counts = rows_of(self.inputs), rows_of(self.targets)
@@ -43,18 +47,35 @@ class Examples:
                 f"groups must be one integer for each of {counts[0]} rows, got {tuple(self.groups.shape)}"
             )
 
+        if self.beside is not None and rows_of(self.beside) != counts[0]:
+            raise ConfigError(
+                f"what stands beside the targets must have {counts[0]} rows, too, got {rows_of(self.beside)}"
+            )
+
     def __len__(self) -> int:
         return rows_of(self.inputs)
 
+    @property
+    def judged_by(self) -> Any:
+        """What a metric gets beside the outputs: targets, or `Judged`."""
+        return judged_by(self.targets, self.beside)
+
     def take(self, index: Tensor) -> Examples:
         """The rows `index`, in that order."""
-        groups = None if self.groups is None else self.groups[index.to(self.groups.device)]
-        return Examples(inputs=take(self.inputs, index), targets=take(self.targets, index), groups=groups)
+        return self._mapped(lambda part: take(part, index))
 
     def first(self, count: int) -> Examples:
         """The first rows, without a copy."""
-        groups = None if self.groups is None else self.groups[:count]
-        return Examples(inputs=sliced(self.inputs, 0, count), targets=sliced(self.targets, 0, count), groups=groups)
+        return self._mapped(lambda part: sliced(part, 0, count))
+
+    def _mapped(self, some: Callable[[Any], Any]) -> Examples:
+        groups, beside = (None if part is None else some(part) for part in (self.groups, self.beside))
+        return Examples(inputs=some(self.inputs), targets=some(self.targets), groups=groups, beside=beside)
+
+
+def judged_by(targets: Any, beside: Any) -> Any:
+    """Targets for a metric, with what it alone is told of each row."""
+    return targets if beside is None else Judged(targets, beside)
 
 
 def as_examples(data: Examples | tuple[Any, Any]) -> Examples:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .._random import generator as named_generator
 from ..adapters import AdaptedModel
 from . import nests
-from .examples import Examples, as_examples
+from .examples import Examples, as_examples, judged_by
 from .workload import Workload
 
 #: `(inputs, generator) -> inputs`, for each mini-batch anew.
@@ -56,6 +56,11 @@ class TensorWorkload(Workload):
     @property
     def targets(self) -> Any:
         return self._once_only("targets", lambda: nests.on(self.val.targets, "cpu"))
+
+    @property
+    def judged_by(self) -> Any:
+        beside = None if self.val.beside is None else nests.on(self.val.beside, "cpu")
+        return judged_by(self.targets, beside)
 
     @property
     def groups(self) -> Tensor | None:

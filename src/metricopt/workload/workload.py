@@ -24,16 +24,13 @@ from .activations import bytes_per_row
 from .kinds import OutputKind, labels_of, output_kind
 from .phi_scale import default_phi_scale
 from .resampling import by_class
+from .sensitivity import estimated_sensitivity, exact_sensitivity
 from .training_loss import TrainingLoss
 
 #: Scores are computed in blocks of about this many (phi, example) pairs: a block then stays in the cache.
 BLOCK = 4096
 #: So many phis go through the model together.
 POPULATION = 8
-#: The sensitivity of models with more outputs than this is estimated in as many random directions.
-_MOST_DIRECTIONS = 64
-#: Up to this many numbers of phi a product d x d costs nothing.
-_SHORT = 64
 #: A mini-batch of at most this many numbers is small, if its rows are short: rows of a table, not images.
 _SMALL_BATCH = 1 << 18
 SHORT_ROW = 512
@@ -104,6 +101,11 @@ class Workload(ABC):
     @abstractmethod
     def targets(self) -> Any:
         """Targets of the search split, on the CPU."""
+
+    @property
+    def judged_by(self) -> Any:
+        """What a metric gets beside the outputs of the search split: its targets, and what it alone is told."""
+        return self.targets
 
     @property
     @abstractmethod
@@ -186,9 +188,11 @@ class Workload(ABC):
     @property
     def slices(self) -> Slices | None:
         """Parts of the rows that the profile looks into."""
-        if isinstance(self._slices, int):
-            return self._once_only("clusters", lambda: self._found_clusters(self._slices))
-        return self._slices
+        wanted = self._slices
+        if not isinstance(wanted, int):
+            return wanted
+        found: Slices = self._once_only("clusters", lambda: self._found_clusters(wanted))
+        return found
 
     def _found_clusters(self, count: int) -> Slices:
         inputs = self._inputs("train")
@@ -416,44 +420,10 @@ class Workload(ABC):
             return torch.ones(self.dim)
         count = min(self.train_size, 2048 if self.is_small else 256)
         chosen = torch.randperm(self.train_size, generator=named_generator(0, "sensitivity"))[:count]
-        return self._exact_sensitivity(chosen) if self.is_small else self._estimated_sensitivity(chosen)
-
-    def _exact_sensitivity(self, chosen: Tensor) -> Tensor:
-        """Row by row, each with a phi of its own; in blocks, so that d may be large."""
-        total = torch.zeros(self.dim)
-        for block in chosen.split(max(1, min(len(chosen), (1 << 24) // self.dim))):
-            features, _ = self.features(block)
-            point = torch.zeros(len(block), self.dim, requires_grad=True)
-            each = nests.mapped(lambda t: t[:, None], features)
-            outputs = self.adapted.outputs_each(point.to(self.adapted.phi), each).reshape(len(block), -1)
-            directions, weight = torch.eye(outputs.shape[1]), 1.0
-            if len(directions) > _MOST_DIRECTIONS:  # random signs v: the mean of (J^T v)^2 is the diagonal of J^T J
-                signs = torch.randint(2, (_MOST_DIRECTIONS, outputs.shape[1]), generator=named_generator(0, "signs"))
-                directions, weight = 2.0 * signs - 1, 1 / _MOST_DIRECTIONS
-            for direction in directions.to(outputs):
-                (rows,) = torch.autograd.grad((outputs @ direction).sum(), point, retain_graph=True)
-                # A short phi by a matrix product, whose order of sums the committed tables were made with.
-                squares = torch.diagonal(rows.T @ rows) if self.dim <= _SHORT else rows.square().sum(dim=0)
-                total += weight * squares / len(chosen)
-        return total
-
-    def _estimated_sensitivity(self, chosen: Tensor) -> Tensor:
-        """All rows at one phi, with a random sign for each output of each row: what is mixed cancels on average."""
-        generator = named_generator(0, "signs")
-        total = torch.zeros(self.dim)
+        if self.is_small:
+            return exact_sensitivity(self.adapted, self.features, chosen)
         size = max(1, self.memory // max(2 * self._bytes_per_row(), 1))
-        for block in chosen.split(size):
-            features, _ = self.features(block)
-            point = torch.zeros(self.dim, requires_grad=True)
-            outputs = self.adapted.tail(point.to(self.adapted.phi), features).float()
-            for _ in range(_MOST_DIRECTIONS // 2):
-                signs = 2.0 * torch.randint(2, outputs.shape, generator=generator).to(outputs) - 1
-                (slope,) = torch.autograd.grad((outputs * signs).sum(), point, retain_graph=True)
-                total += slope.square() / (_MOST_DIRECTIONS // 2) / len(chosen)
-        for slot in self.spec.slots:
-            if slot.role == "shift":  # shifts move their own score alike: the mean over classes is a better estimate
-                total[self.spec.slice_of(slot.name)] = total[self.spec.slice_of(slot.name)].mean()
-        return total
+        return estimated_sensitivity(self.adapted, self.features, chosen.split(size))
 
 
 def _stacks(outputs: Any) -> bool:
