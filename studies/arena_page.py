@@ -14,7 +14,7 @@ from metricopt.bench.arena.page import markdown, picture
 from metricopt.bench.arena.presets import CONTROLS, RIVALS
 from metricopt.bench.arena.problems import ARENA
 from metricopt.bench.arena.standings import problem_of
-from metricopt.bench.markdown import rewrite_block
+from metricopt.bench.printed import rewrite_block
 from metricopt.runtime import ResultStore, write_atomically
 
 ROWS = Path(__file__).parent / "results" / "arena.jsonl"

@@ -295,7 +295,7 @@ def main() -> None:
     text = summary(store.rows())
     print(text)
     if options.write:
-        from metricopt.bench.markdown import rewrite_block
+        from metricopt.bench.printed import rewrite_block
 
         rewrite_block(options.write, "evolve", text)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .cell import Cell, run_cell
-from .run_study import run_study
 from .spec import PRESETS, StudySpec
 from .study import Study, make_study
 
-__all__ = ["PRESETS", "Cell", "Study", "StudySpec", "make_study", "run_cell", "run_study"]
+__all__ = ["PRESETS", "Cell", "Study", "StudySpec", "make_study", "run_cell"]

@@ -54,17 +54,18 @@ def _chosen(spec: StudySpec, **options: tuple[str, ...] | None) -> StudySpec:
 
 
 def _run(spec: StudySpec, store: ResultStore, workers: int | None) -> list[Failure[Cell]]:
-    from studies.anyloss import run_study
+    from metricopt.bench.kept_rows import fill
+    from studies.anyloss import run_cell
 
     absent = spec.absent
     if absent:
         typer.echo(f"metricopt: left out, since their files are not here: {', '.join(absent)}", err=True)
     cells = [cell for cell in spec.cells() if cell.data not in absent]
-    return run_study(cells, store, workers=worker_count(workers))
+    return fill(store, cells, run_cell, workers=worker_count(workers), noun="cells")
 
 
 def _write(study: Study, *, markdown: Path | None, plot: Path | None, write: Path | None, block: str) -> None:
-    from metricopt.bench.markdown import rewrite_block
+    from metricopt.bench.printed import rewrite_block
     from metricopt.runtime import write_atomically
     from studies.anyloss.print_study import to_markdown
     from studies.anyloss.rank_plot import rank_plot

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metricopt._errors import ConfigError
-from metricopt.bench.markdown import rewrite_block
+from metricopt.bench.printed import rewrite_block
 
 BEGIN, END = "<!-- metricopt: table3 -->", "<!-- metricopt: end of table3 -->"
 

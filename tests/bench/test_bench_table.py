@@ -12,8 +12,7 @@ from metricopt._errors import ConfigError
 from metricopt.bench import PaperFigure, TableSpec
 from metricopt.bench.cells import notes, sheets
 from metricopt.bench.interval import paired_interval
-from metricopt.bench.markdown import to_markdown
-from metricopt.bench.print_table import print_table
+from metricopt.bench.printed import print_table, to_markdown
 from metricopt.bench.table import Table, make_table
 from studies.table3 import PRESETS, full
 

@@ -18,7 +18,7 @@ from metricopt.losses import cross_entropy, get_loss
 from metricopt.metrics import Budget, Metric, get_metric
 from metricopt.problem import Problem
 from metricopt.workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload, member, take
-from metricopt.workload.sensitivity import estimated_sensitivity, exact_sensitivity
+from metricopt.workload.phi_scale import estimated_sensitivity, exact_sensitivity
 
 
 def source(seed: int = 0) -> torch.Generator:

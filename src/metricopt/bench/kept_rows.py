@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from .._checks import at_least
 from .._errors import JobFailed
-from ..runtime import Executor, Outcome, ResultStore, RunKey, SerialExecutor, make_executor
+from ..runtime import Executor, Outcome, ResultStore, RunKey, SerialExecutor, make_executor, progress
 
 
 class Keyed(Protocol):
@@ -31,6 +31,58 @@ class Failure(Generic[Work]):
 
     run: Work
     traceback: str
+
+
+#: What is called with which of the work, and whether it gives a row.
+Job = tuple[Callable[[Work], Any], Work, bool]
+
+
+def fill(
+    store: ResultStore,
+    work: Iterable[Work],
+    perform: Callable[[Work], Any],
+    *,
+    workers: int,
+    on: str = "processes",
+    quiet: bool = False,
+    noun: str = "runs",
+    jobs: Callable[[list[Work]], Iterable[Job[Work]]] | None = None,
+) -> list[Failure[Work]]:
+    """Do what `store` does not hold and append each row as soon as it is there.
+
+    Stopping at any moment loses what is in flight and nothing else. What fails is written to the store of failures
+    beside the results; it is tried again the next time.
+
+    Args:
+        store: where rows go.
+        work: in the order in which it is begun.
+        perform: one of the work to its row; of a module, so that workers find it.
+        workers: how many at once, each with one thread; 0 does everything here.
+        on: the executor, "processes" or "ray".
+        quiet: no progress bar.
+        noun: what the bar counts.
+        jobs: what is missing to all that is done for it, where that is more than one call each.
+
+    Returns:
+        the failures of this call.
+    """
+    todo = missing(work, store)
+    made = list(jobs(todo)) if jobs is not None and workers else [(perform, one, True) for one in todo]
+    failures: list[Failure[Work]] = []
+    with executor(workers, on) as pool, progress(len(todo), noun, quiet=quiet) as advance:
+        for outcome in pool.map(_do, made):
+            _, one, gives_row = made[outcome.index]
+            if not gives_row:
+                continue  # work on what could not be prepared fails by itself, and says why
+            failure = keep(store, one, outcome)
+            failures += [] if failure is None else [failure]
+            advance(note=one.title)
+    return failures
+
+
+def _do(job: Job[Any]) -> Any:
+    action, one, _ = job
+    return action(one)
 
 
 def missing(work: Iterable[Work], store: ResultStore) -> list[Work]:

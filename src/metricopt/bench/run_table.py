@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from ..runtime import ResultStore, progress
-from .kept_rows import Failure, executor, keep, missing
+from ..runtime import ResultStore
+from .kept_rows import Failure, Job, fill
 from .run import Run
 from .run_one import prepare_run, run_one
-
-Job = tuple[Callable[[Run], Any], Run, Callable[[], None]]
 
 
 def no_setup() -> None:
@@ -26,44 +25,22 @@ def run_table(
     quiet: bool = False,
     setup: Callable[[], None] = no_setup,
 ) -> list[Failure[Run]]:
-    """Do the runs that `store` does not hold and append each row as soon as its run is over.
-
-    Stopping at any moment loses the runs in flight and nothing else. A run that fails is written to the store of
-    failures beside the results; it is tried again the next time.
+    """`fill` for the runs of a table, whose networks are trained ahead of them.
 
     Args:
-        runs: in the order in which they are begun.
-        store: where rows go.
-        workers: how many runs at once, each with one thread; 0 runs everything here.
-        on: the executor, "processes" or "ray".
         setup: called in each worker before a run, to register methods or references that the package does not have.
-
-    Returns:
-        the failures of this call.
     """
     setup()
-    todo = missing(runs, store)
-    failures: list[Failure[Run]] = []
-    with executor(workers, on) as pool, progress(len(todo), "runs", quiet=quiet) as advance:
-        pairs = _with_preparation(todo) if workers else ((run_one, run) for run in todo)
-        jobs: list[Job] = [(action, run, setup) for action, run in pairs]
-        for outcome in pool.map(_perform, jobs):
-            action, run, _ = jobs[outcome.index]
-            if action is prepare_run:
-                continue  # a run on what could not be prepared fails by itself, and says why
-            failure = keep(store, run, outcome)
-            failures += [] if failure is None else [failure]
-            advance(note=run.title)
-    return failures
+    perform, prepare = partial(_after, setup, run_one), partial(_after, setup, prepare_run)
+    return fill(store, runs, perform, workers=workers, on=on, quiet=quiet, jobs=partial(_ahead, perform, prepare))
 
 
-def _perform(job: Job) -> Any:
-    action, run, setup = job
+def _after(setup: Callable[[], None], action: Callable[[Run], Any], run: Run) -> Any:
     setup()
     return action(run)
 
 
-def _with_preparation(runs: list[Run]) -> Iterator[tuple[Callable[[Run], Any], Run]]:
+def _ahead(perform: Callable[[Run], Any], prepare: Callable[[Run], Any], runs: list[Run]) -> Iterator[Job[Run]]:
     """Every run, and one job per task and seed that trains its network a task ahead of its runs.
 
     Without it all workers would come to a new task at the same time and train the same network.
@@ -74,8 +51,8 @@ def _with_preparation(runs: list[Run]) -> Iterator[tuple[Callable[[Run], Any], R
     ordered = list(groups.values())
     for position, group in enumerate(ordered):
         if position == 0:
-            yield prepare_run, group[0]
+            yield prepare, group[0], False
         if position + 1 < len(ordered):
-            yield prepare_run, ordered[position + 1][0]
+            yield prepare, ordered[position + 1][0], False
         for run in group:
-            yield run_one, run
+            yield perform, run, True

@@ -99,12 +99,13 @@ def run_arena(
     block: Annotated[str, typer.Option(help="The name in the marks of that block.")] = "arena",
 ) -> None:
     """MetricOpt against its rivals on problems with a gap between loss and metric. Stop and start at will."""
-    from ..bench.arena.do import run_arena as do
     from ..bench.arena.page import markdown as page
     from ..bench.arena.page import picture
     from ..bench.arena.presets import CONTROLS, chosen_preset
+    from ..bench.arena.run import perform
     from ..bench.arena.standings import best_known, standings
-    from ..bench.markdown import rewrite_block
+    from ..bench.kept_rows import fill
+    from ..bench.printed import rewrite_block
     from ..runtime import ResultStore, write_atomically
 
     check_before(files=(out, markdown, write), workers=workers)
@@ -116,7 +117,7 @@ def run_arena(
         calls=seed_numbers(calls),
     )
     store, runs = ResultStore(out), list(wanted.runs())
-    failures = do(runs, store, workers=worker_count(workers), on=executor) if run else []
+    failures = fill(store, runs, perform, workers=worker_count(workers), on=executor) if run else []
     keys = {one.key.digest for one in runs}
     rows = [row for row in store.rows() if row["key"] in keys]
     ranked = [name for name in wanted.methods if name not in CONTROLS]
@@ -153,7 +154,7 @@ def bench_table(
     setup: Callable[[], None] | None = None,
 ) -> None:
     """Fill a table, print it, write it to files; exit 1 where runs failed. `setup`: see `run_table`."""
-    from ..bench.print_table import print_table
+    from ..bench.printed import print_table
     from ..bench.table import make_table
     from ..runtime import ResultStore
 
@@ -199,7 +200,7 @@ def _run(
 
 
 def _write(table: Table, *, markdown: Path | None, write: Path | None, block: str) -> None:
-    from ..bench.markdown import rewrite_block, to_markdown
+    from ..bench.printed import rewrite_block, to_markdown
     from ..runtime import write_atomically
 
     if markdown is not None:

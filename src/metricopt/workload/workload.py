@@ -22,9 +22,8 @@ from ..profiles import PROFILES, Profile, Slices, clusters
 from . import nests
 from .activations import bytes_per_row
 from .kinds import OutputKind, labels_of, output_kind
-from .phi_scale import default_phi_scale
+from .phi_scale import default_phi_scale, estimated_sensitivity, exact_sensitivity
 from .resampling import by_class
-from .sensitivity import estimated_sensitivity, exact_sensitivity
 from .training_loss import TrainingLoss
 
 #: Scores are computed in blocks of about this many (phi, example) pairs: a block then stays in the cache.

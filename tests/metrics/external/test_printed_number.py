@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricopt.metrics.external.printed_number import printed_number
+from metricopt.metrics.external.command import printed_number
 from metricopt.metrics.external.tail import Tail, quoted
 
 junk = st.text(alphabet="abc 0.5:,%\t", max_size=20)

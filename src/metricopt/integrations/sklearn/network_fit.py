@@ -23,14 +23,13 @@ from ...apps.table.model import (
     TargetScale,
     train_table_net,
 )
-from ...job import Outcome
+from ...job import Outcome, optimize
 from ...metrics import Metric
 from ...runtime import progress
 from .checked_input import take_rows
 from .crossed_tuning import tune_scores
 from .division import Division, Part
 from .fit_settings import FitSettings
-from .tuning import tune_network
 
 
 @final
@@ -196,4 +195,32 @@ def _encoded(task: TableTask, encoder: TableEncoder, numbers: Tensor) -> TableRo
         inputs=encoder.transform(take_rows(task.table, numbers)).to(device),
         targets=task.targets[numbers].to(device),
         weights=None if task.weights is None else task.weights[numbers].float().to(device),
+    )
+
+
+def tune_network(
+    network: nn.Module,
+    metric: Metric,
+    *,
+    rows: TableRows,
+    held_out: TableRows,
+    loss: str | LossFunction,
+    settings: FitSettings,
+    class_names: Sequence[str] | None = None,
+) -> Outcome:
+    """Tune a network on rows that it has not seen, through whatever adapters fit it."""
+    return optimize(
+        network,
+        metric=metric,
+        train=(rows.inputs, rows.targets),
+        val=(held_out.inputs, held_out.targets),
+        loss=loss,
+        method=settings.method,
+        budget=settings.calls,
+        acceptance=settings.acceptance,
+        confidence=settings.confidence,
+        device=settings.device,
+        seed=settings.seed,
+        class_names=class_names,
+        quiet=not settings.verbose,
     )

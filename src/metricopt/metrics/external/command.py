@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import signal
 import tempfile
@@ -19,13 +20,18 @@ from ..metric import Metric
 from .attempts import AttemptFailed, in_attempts
 from .child_process import Ended, run_child
 from .payload import Arrays, check_sent, to_arrays, write_npz
-from .printed_number import printed_number
 
 #: Where the path of the file goes among the arguments.
 FILE = "{file}"
 
 _TODO = "it must end with status 0, and its last line must be one finite number"
 _SHOWN = 300
+# Not whatever float() takes: that would be 1_0, and digits of other scripts. Each part is matched in one way only, so
+# that a long line of digits costs linear time.
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf(?:inity)?)", re.IGNORECASE | re.ASCII
+)
+_LINE_END = re.compile(r"[\r\n]+")
 
 
 @final
@@ -212,3 +218,28 @@ def _ending(status: int) -> str:
         return f"was ended by signal {signal.Signals(-status).name}"
     except ValueError:  # a real-time signal has no name
         return f"was ended by signal {-status}"
+
+
+def printed_number(text: str, *, cut: bool = False) -> float | None:
+    r"""The number that is the last line of `text`; blank lines after it do not count.
+
+    What stands in the lines before is not looked at. A carriage return ends a line too, as progress bars want it.
+    "nan" and "inf" are numbers here: whoever asked decides what they are worth.
+
+    Args:
+        text: what was printed, or the end of it.
+        cut: whether the beginning of `text` was lost; its first line is then not a whole one.
+
+    Returns:
+        None where the last line is anything else than one number.
+
+    >>> printed_number("reading 4 rows\nF1:\n0.25\n\n")
+    0.25
+    >>> printed_number("F1: 0.25") is None, printed_number("0,25") is None, printed_number("") is None
+    (True, True, True)
+    """
+    lines = _LINE_END.split(text)
+    if cut:
+        lines = lines[1:]
+    filled = [line.strip() for line in lines if line.strip()]
+    return float(filled[-1]) if filled and _NUMBER.fullmatch(filled[-1]) else None

@@ -1,14 +1,27 @@
-"""A table as Markdown, and as a block of a larger file that is rewritten in place."""
+"""A table in the terminal, as Markdown, and as a block of a larger file that is rewritten in place."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TextIO
 
 from .._errors import ConfigError
 from ..runtime import write_atomically
 from .cells import notes, sheets
-from .sheet import sheet_markdown
+from .sheet import print_sheet, sheet_markdown
 from .table import Table
+
+
+def print_table(table: Table, *, compact: bool = False, stream: TextIO | None = None) -> None:
+    """Print all sheets and the notes to `stream` (standard output)."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout if stream is None else stream, highlight=False, markup=False)
+    for sheet in sheets(table, compact=compact):
+        print_sheet(sheet, console)
+    for note in notes(table, compact=compact):
+        console.print(note)
 
 
 def to_markdown(table: Table, *, compact: bool = False, level: int = 2) -> str:
