@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 
 import metricopt
 from metricopt._errors import ConfigError, DataError, MetricError
+from metricopt.methods import ThresholdTuning
 from metricopt.metrics import Judged, Metric, from_function, get_metric
 from metricopt.workload import Examples
 
@@ -28,6 +29,10 @@ def net() -> nn.Module:
     return found
 
 
+#: What is told to whom is the same whatever searches.
+CHEAP = ThresholdTuning(candidates=20)
+
+
 class Seen:
     """A cost of each row, and which rows it was told about."""
 
@@ -41,7 +46,7 @@ class Seen:
 
 
 def tuned(metric: Any, **given: Any) -> metricopt.Outcome:
-    settings: dict[str, Any] = {"train": TRAIN, "val": VAL, "budget": 120, "quiet": True} | given
+    settings: dict[str, Any] = {"train": TRAIN, "val": VAL, "budget": 80, "method": CHEAP, "quiet": True} | given
     return metricopt.optimize(net(), metric=metric, higher_is_better=False, bounds=(0, 1), **settings)
 
 
@@ -81,6 +86,7 @@ def test_rows_and_what_stands_beside_them_are_never_mixed_up() -> None:
         val=(X[150:], X[150:], COST[150:]),
         budget=70,
         outputs="values",
+        method="random_search",
         quiet=True,
     )
 
@@ -95,7 +101,7 @@ def test_acceptance_rows_of_ones_own_have_it_as_well(wrap: Any) -> None:
 def test_metrics_by_name_and_limits_go_with_it() -> None:
     assert tuned("mcr").metric == "mcr"
     limited = metricopt.constrained(Metric(Seen(), name="cost", higher_is_better=False), "recall >= 0.5")
-    outcome = metricopt.optimize(net(), metric=limited, train=TRAIN, val=VAL, budget=120, quiet=True)
+    outcome = metricopt.optimize(net(), metric=limited, train=TRAIN, val=VAL, budget=80, method=CHEAP, quiet=True)
     assert "recall >= 0.5 holds" in outcome.summary()
     front = metricopt.optimize_front(
         net(),
@@ -114,10 +120,12 @@ def test_numpy_metrics_datasets_and_processes() -> None:
         return float((((scores > 0) != (targets > 0)) * cost).sum() / cost.sum())
 
     metric = from_function(cost_of, higher_is_better=False, arrays="numpy")
-    one = metricopt.optimize(net(), metric=metric, train=TRAIN, val=TensorDataset(*VAL), budget=70, quiet=True)
+    one = metricopt.optimize(
+        net(), metric=metric, train=TRAIN, val=TensorDataset(*VAL), budget=70, method=CHEAP, quiet=True
+    )
     assert one.before == pytest.approx(tuned(Seen(), budget=70).before)
     again = metricopt.optimize(
-        net(), metric=metric, train=TRAIN, val=VAL, budget=70, quiet=True, executor="threads", workers=2
+        net(), metric=metric, train=TRAIN, val=VAL, budget=70, method=CHEAP, quiet=True, executor="threads", workers=2
     )
     assert again.before == one.before
 

@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from how_many import cases
 from tally import Tally
 
 from .conftest import Runs, Whole, kept_in, result_of
+
+
+#: With `--all` every other operation in each of two parts; else a tenth of them.
+STEP = 2 if len(cases(10)) == 10 else 10
 
 
 def moments(whole: Whole) -> list[tuple[str, int]]:
@@ -45,7 +50,7 @@ def test_killed_at_any_operation_it_resumes_to_the_same_bits(
     """Writes are cut in half; so is what was not yet flushed, as a loss of power would: a temporary file, the cache."""
     found = moments(whole)
     assert {label for label, _ in found} >= {"write answers.jsonl", "fsync answers.jsonl", "replace outcome.json"}
-    for number, (label, times) in enumerate(found[part::2]):
+    for number, (label, times) in enumerate(found[part::STEP]):
         folder = tmp_path / str(number) / "run"
         folder.parent.mkdir()
         killed = runs.run(folder, at=[label, times], then="tear")
@@ -60,7 +65,7 @@ def test_a_full_disk_is_one_line_that_says_so_and_the_run_goes_on_when_there_is_
     runs: Runs, whole: Whole, tmp_path: Path, tally: Tally, part: int
 ) -> None:
     takes_room = ("mkdir", "open", "write", "pwrite", "fsync", "replace")
-    for number, (label, times) in enumerate(moments(whole)[part::2]):
+    for number, (label, times) in enumerate(moments(whole)[part::STEP]):
         if not label.startswith(takes_room):
             continue
         folder = tmp_path / str(number) / "run"
