@@ -15,7 +15,6 @@ from tally import Tally
 
 from .conftest import Runs, Whole, kept_in, result_of
 
-
 #: With `--all` every other operation in each of two parts; else a tenth of them.
 STEP = 2 if len(cases(10)) == 10 else 10
 
