@@ -99,7 +99,7 @@ def same(some: list[Tensor], others: list[Tensor]) -> bool:
 
 
 def end(**changes: Any) -> MetricOptCallback:
-    return MetricOptCallback(**({"metric": "f1", "budget": 100} | changes))
+    return MetricOptCallback(**({"metric": "f1", "budget": 100, "method": "threshold"} | changes))
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def train(
 
 
 def end(**changes: Any) -> MetricOptCallback:
-    return MetricOptCallback(**({"metric": "f1", "val": rows(1500, 4), "budget": 100} | changes))
+    return MetricOptCallback(**({"metric": "f1", "val": rows(1500, 4), "budget": 100, "method": "threshold"} | changes))
 
 
 def state(model: nn.Module) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ def table(path: Path, rows: int = 500, change: dict[tuple[int, int], str] | None
 
 def run(path: Path, folder: Path, **change):
     notes: list[str] = []
-    request = TableRequest(path=path, target="t", metric="f1", calls=100, **change)
+    request = TableRequest(path=path, target="t", metric="f1", calls=100, **({"method": ("threshold",)} | change))
     return optimize_table(request, run=folder, say=notes.append), notes
 
 
