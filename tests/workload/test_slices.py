@@ -96,6 +96,7 @@ def test_rows_may_be_in_several_slices() -> None:
         (lambda: Slices(names=["a"], of=3), "need a function of the inputs"),  # type: ignore[arg-type]
         (lambda: Slices(names=["a", "b"], of=lambda x: x[:, 0])(X), "0 to 1, or 2 booleans"),
         (lambda: Slices(names=["a", "b"], of=lambda x: torch.full((len(x),), 2))(X), "from 2 to 2"),
+        (lambda: Slices(names=["a", "b"], of=lambda x: x["age"] > 3)(X), "the function of slices raised IndexError"),
         (lambda: clusters(lambda x: x, X[:15], 2), "2 clusters need at least 20 rows, got 15"),
         (lambda: clusters(lambda x: x, [{"a": 1}] * 50, 2), "features must be a tensor"),
         (lambda: workload(SIDES, outputs="embeddings").profile, "outputs of the kind 'embeddings' cannot look into"),

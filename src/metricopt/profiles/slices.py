@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._digest import digest
-from .._errors import ConfigError
+from .._errors import ConfigError, MetricOptError
 from .._random import derive_seed
 
 #: With more slices their columns drown all others.
@@ -45,8 +45,19 @@ class Slices:
             raise ConfigError(f"slices need a function of the inputs: Slices(names=..., of=function), got {self.of!r}")
 
     def __call__(self, inputs: Any) -> Tensor:
-        """`(N, S)`, 1 where a row belongs to a slice, on the CPU."""
-        found = torch.as_tensor(self.of(inputs)).detach().cpu()
+        """`(N, S)`, 1 where a row belongs to a slice, on the CPU.
+
+        Raises: ConfigError where the function fails, or gives no slices.
+        """
+        try:
+            found = torch.as_tensor(self.of(inputs)).detach().cpu()
+        except MetricOptError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"the function of slices raised {type(error).__name__}: {error}; it is handed the model's inputs of "
+                "some rows"
+            ) from error
         count = len(self.names)
         if found.dim() == 2 and found.shape[1] == count:
             return found.float()
