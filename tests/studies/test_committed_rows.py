@@ -116,3 +116,11 @@ def test_what_is_said_of_slices_is_what_the_rows_say() -> None:
     rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
     assert len(rows) == 9 * len(study.SEEDS) * len(study.CALLS) * len(study.WAYS)
     assert study.summary(rows) in (REPOSITORY / "docs" / "lab-notes.md").read_text()
+
+
+def test_what_is_said_of_algorithm_1_with_its_step_tuned_is_what_the_rows_say() -> None:
+    study = _study("paper_literal")
+    rows = ResultStore(study.ROWS).rows()
+    developed = len(study.DEVELOPED_ON) * len(study.STEPS)
+    assert len(rows) == (developed + len(study.JUDGED_ON)) * len(study.FITS) * len(study.CALLS)
+    assert study.summary(rows) in (PAGES / "arena.md").read_text()
