@@ -22,6 +22,7 @@ import torch
 from metricopt.bench.arena.presets import PRESETS
 from metricopt.bench.arena.run import ArenaRun, perform
 from metricopt.bench.arena.standings import best_known, problem_of
+from metricopt.bench.kept_rows import fill
 from metricopt.methods import METHODS
 from metricopt.methods.registry import MethodEntry
 from metricopt.runtime import ResultStore
@@ -112,9 +113,7 @@ def main() -> None:
     torch.set_num_threads(1)
     store = ResultStore(ROWS)
     for part in () if asked.summary else (developing, judging):
-        for run in part(store.rows()):
-            if run.key not in store:
-                store.append(run.key, perform(run))
+        fill(store, part(store.rows()), perform, workers=0)
     print(summary(store.rows()))
 
 

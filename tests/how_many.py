@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 
+def everything() -> bool:
+    """Whether `--all` was given."""
+    return os.environ.get("METRICOPT_TEST_ALL") == "1"
+
+
 def cases(count: int) -> range:
     """`range(count)` with `--all`, else the first tenth of it, at least one."""
-    return range(count if os.environ.get("METRICOPT_TEST_ALL") == "1" else max(count // 10, 1))
+    return range(count if everything() else max(count // 10, 1))

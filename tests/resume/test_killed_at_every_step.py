@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from how_many import cases
+from how_many import everything
 from tally import Tally
 
 from .conftest import Runs, Whole, kept_in, result_of
 
 #: With `--all` every other operation in each of two parts; else a tenth of them.
-STEP = 2 if len(cases(10)) == 10 else 10
+STEP = 2 if everything() else 10
 
 
 def moments(whole: Whole) -> list[tuple[str, int]]:

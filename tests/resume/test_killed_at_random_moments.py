@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from how_many import cases
+from how_many import everything
 from tally import Tally
 
 from .conftest import Runs, Whole, kept_in, result_of
 
-#: Of one part of each ten that a kind has; with `--all` 25 of every part.
-KILLS_A_PART = 25 if len(cases(10)) == 10 else 5
-#: Seconds of a run that is long: without `--all` it is killed twice.
-LONG = 3.0
+KILLS_A_PART = 25
+#: Without `--all` one part in ten runs, with fewer kills; of a run of more than so many seconds with two.
+FEW, LONG = 5, 3.0
 #: Kinds of runs, and in how many parts.
 KINDS = {"problem": 20, "table": 10, "external": 10, "front": 4, "bench": 8}
 CASES = [(kind, part) for kind, parts in KINDS.items() for part in range(parts)]
@@ -29,10 +28,10 @@ def test_a_killed_run_resumes_to_the_same_bits(
 ) -> None:
     draw, whole = random.Random(f"{kind} {part}"), whole_of(kind)
     killed = attempts = 0
-    wanted = 2 if KILLS_A_PART < 25 and whole.seconds > LONG else KILLS_A_PART
+    wanted = KILLS_A_PART if everything() else 2 if whole.seconds > LONG else FEW
     while killed < wanted:
         attempts += 1
-        assert attempts < 5 * wanted + 5, "most runs end before they are killed: the measured duration is wrong"
+        assert attempts < 5 * wanted, "most runs end before they are killed: the measured duration is wrong"
         folder = tmp_path / f"run{attempts}"
         first = runs.run(folder, kind=kind, kill_after=draw.uniform(0, whole.seconds))
         assert first["killed"] or first["finished"], first

@@ -31,7 +31,7 @@ from ..report import (
     Term,
 )
 from ..value import ValueFunction, interpolate
-from ..workload import Workload, judged_by
+from ..workload import Workload
 from .acceptance import Verdict
 from .stages import Candidate
 
@@ -42,18 +42,16 @@ _BINS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Outputs for the examples that the acceptance test was made on, before and after the change, and their kind."""
+    """Outputs for the examples that the acceptance test was made on, before and after the change, and their kind.
+
+    `judged_by` is what the metric gets beside them: the targets, and what it alone is told.
+    """
 
     before: Any
     after: Any
     targets: Any
+    judged_by: Any
     kind: str
-    beside: Any = None
-
-    @property
-    def judged_by(self) -> Any:
-        """What a metric gets beside the outputs."""
-        return judged_by(self.targets, self.beside)
 
 
 def build_report(

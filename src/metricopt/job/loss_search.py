@@ -364,4 +364,6 @@ def _judged(
         how=resampling_of(metric.resampling, task.outputs, holdout.groups),
         groups=holdout.groups,
     )
-    return verdict, Scores(before=before, after=after, targets=holdout.targets, kind=task.outputs)
+    return verdict, Scores(
+        before=before, after=after, targets=holdout.targets, judged_by=holdout.targets, kind=task.outputs
+    )

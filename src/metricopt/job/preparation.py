@@ -129,7 +129,7 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
         slices=settings.slices,
     )
     if settings.slices is not None:
-        _ = workload.profile, workload.slices_of("search")  # what is wrong with them shows now
+        _ = workload.profile, workload.slices_of("val")  # what is wrong with them shows now
     return Prepared(workload=workload, holdout=holdout, own_holdout=own, train=examples, val=whole, search=search)
 
 

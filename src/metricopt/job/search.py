@@ -18,7 +18,7 @@ from ..metrics import Budget, Metric, as_judged
 from ..problem import Problem
 from ..runtime import Advance, MetricCache, describe_environment, one_thread
 from ..value import LearnedValue, read_metric
-from ..workload import Examples, concatenated, member, resampling_of
+from ..workload import Examples, Workload, concatenated, member, resampling_of
 from ..workload.nests import on, rows_of
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .arguments import first_outputs
@@ -227,10 +227,11 @@ class Search:
 
     def _scores(self, of: Any, proposal: Tensor) -> Scores:
         both = self._workload.predict(torch.stack([self._problem.start, proposal]), of=of)
-        targets = self._workload.targets if of is None else _targets(of)
-        before, after, targets = (on(one, "cpu") for one in (member(both, 0), member(both, 1), targets))
-        beside = of.beside if isinstance(of, Examples) else None
-        return Scores(before=before, after=after, targets=targets, kind=self._workload.kind, beside=beside)
+        rows = self._workload if of is None else of
+        targets = _targets(rows)
+        told = rows.judged_by if isinstance(rows, Workload | Examples) else targets
+        before, after, targets, told = (on(one, "cpu") for one in (member(both, 0), member(both, 1), targets, told))
+        return Scores(before=before, after=after, targets=targets, judged_by=told, kind=self._workload.kind)
 
     def _on_device(self, holdout: Any) -> Any:
         """Examples of the acceptance test, where and as the model takes them."""
@@ -339,8 +340,8 @@ def _judged_before(runs: Sequence[str]) -> str:
 
 
 def _targets(of: Any) -> Any:
-    """Targets of a holdout: of examples in memory, or of a loader, read again where its dataset does not know them."""
-    if isinstance(of, Examples):
+    """Targets of the search split or a holdout; of a loader read again where its dataset does not know them."""
+    if isinstance(of, Workload | Examples):
         return of.targets
     if isinstance(of.dataset, Subset) and hasattr(of.dataset.dataset, "targets"):
         return torch.as_tensor(of.dataset.dataset.targets)[torch.as_tensor(of.dataset.indices)]

@@ -59,8 +59,8 @@ class BinaryProfile(Profile):
             precision_at(scores, truth, _SHARES),
             -F.softplus(-scores * (2 * truth - 1)).mean(dim=1, keepdim=True),
         ]
-        right = labels * truth + (1 - labels) * (1 - truth)
         for member in members(self.slices, slices, scores):
+            right = labels * truth + (1 - labels) * (1 - truth)
             of = [member * truth, member * (1 - truth), member]
             found += [ratio((right * rows).sum(dim=1, keepdim=True), rows.sum()) for rows in of]
         return torch.cat(found, dim=1)

@@ -52,13 +52,12 @@ class ListsProfile(Profile):
         wanted = (relevance > 0).to(scores.dtype)
         counts = (wanted.sum(dim=1) > 0).to(scores.dtype)
         place = _places(scores.detach(), relevance)
-        soft = _soft_places(scores, there) if scores.requires_grad else place
-        exact, smooth = (_figures(one, relevance, wanted) for one in (place, soft))
-        ordered = straight_through(_in_order(place, relevance), _in_order_softly(soft, relevance))
+        each = _figures(place, relevance, wanted)
+        if scores.requires_grad:
+            each = straight_through(each, _figures(_soft_places(scores, there), relevance, wanted))
         chances = scores.masked_fill(~there, torch.finfo(scores.dtype).min).log_softmax(dim=2)
         likelihood = (chances * wanted).sum(dim=2) / wanted.sum(dim=1).clamp_min(1)
-        whole, at = straight_through(exact, smooth).split([3, 4 * len(_AT)], dim=1)
-        each = torch.cat([whole, ordered[:, None], at, likelihood[:, None]], dim=1)  # (n, K, Q)
+        each = torch.cat([each, likelihood[:, None]], dim=1)  # (n, K, Q)
         found = [(each * counts).sum(dim=2) / counts.sum().clamp_min(1)]
         for member in members(self.slices, slices, scores):
             share = member * counts
@@ -89,7 +88,7 @@ def _soft_places(scores: Tensor, there: Tensor) -> Tensor:
 
 
 def _figures(place: Tensor, relevance: Tensor, wanted: Tensor) -> Tensor:
-    """`(n, 3 + 4 K, Q)` figures of each list from the places `(n, Q, L)` of its documents, soft or exact.
+    """`(n, 4 + 4 K, Q)` figures of each list from the places `(n, Q, L)` of its documents, soft or exact.
 
     An exact place is inside the first k or is not; a soft one by so much.
     """
@@ -113,17 +112,13 @@ def _figures(place: Tensor, relevance: Tensor, wanted: Tensor) -> Tensor:
     first = ordered[:, :, 0]
     reciprocal = torch.where(first.isfinite(), 1 / first, 0.0)
     by_name = [[one[i] for one in found] for i in range(4)]
-    return torch.stack([ndcg, average, reciprocal, *(one for name in by_name for one in name)], dim=1)
+    ordering = _in_order(place, relevance)
+    return torch.stack([ndcg, average, reciprocal, ordering, *(one for name in by_name for one in name)], dim=1)
 
 
 def _in_order(place: Tensor, relevance: Tensor) -> Tensor:
-    """`(n, Q)`: the share of pairs of unequal relevance whose better one stands first."""
-    better = (relevance[:, :, None] > relevance[:, None, :]) & (relevance >= 0)[:, None, :]
-    right = (place[:, :, :, None] < place[:, :, None, :]) & better
-    return right.sum(dim=(2, 3)).to(place) / better.sum(dim=(1, 2)).clamp_min(1)
-
-
-def _in_order_softly(place: Tensor, relevance: Tensor) -> Tensor:
+    """`(n, Q)`: the share of pairs of unequal relevance whose better one stands first, softly for soft places."""
     better = ((relevance[:, :, None] > relevance[:, None, :]) & (relevance >= 0)[:, None, :]).to(place)
-    apart = torch.sigmoid((place[:, :, None, :] - place[:, :, :, None]) * 2)
-    return (apart * better).sum(dim=(2, 3)) / better.sum(dim=(1, 2)).clamp_min(1)
+    apart = place[:, :, None, :] - place[:, :, :, None]
+    right = torch.sigmoid(2 * apart) if place.requires_grad else (apart > 0).to(place)
+    return (right * better).sum(dim=(2, 3)) / better.sum(dim=(1, 2)).clamp_min(1)

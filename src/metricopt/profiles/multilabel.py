@@ -63,8 +63,8 @@ class MultilabelProfile(Profile):
             *([average] if each else []),
             -F.softplus(-outputs * (2 * truth - 1)).mean(dim=(1, 2))[:, None],
         ]
-        right = (labels * truth + (1 - labels) * (1 - truth)).mean(dim=2)
         for member in members(self.slices, slices, outputs):
+            right = (labels * truth + (1 - labels) * (1 - truth)).mean(dim=2)
             found.append(ratio((right * member).sum(dim=1, keepdim=True), member.sum()))
         return torch.cat(found, dim=1)
 

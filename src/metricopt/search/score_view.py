@@ -86,7 +86,7 @@ class ScoreView:
     @torch.no_grad()
     def profiles(self, z: Tensor) -> Tensor:
         """`(n, K)` on the search split; no metric call."""
-        slices = self.workload.slices_of("search")
+        slices = self.workload.slices_of("val")
         parts = [self.profile(self._outputs(part), self._targets, slices) for part in z.split(_TOGETHER)]
         return torch.cat(parts).cpu() if parts else self.psi[:0]
 
@@ -99,14 +99,13 @@ class ScoreView:
         groups = self.workload.groups
         how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
         outputs = torch.cat([self._outputs(part) for part in z.split(_TOGETHER)])
-        slices = self.workload.slices_of("search")
+        slices = self.workload.slices_of("val")
         if how == "none":
             return self.profile(outputs, self._targets, slices).cpu()[None]
         found = []
         for _ in range(resamples):
             chosen = resample(self._targets, how, generator=self.generator, groups=groups, within=True)
-            inside = None if slices is None else slices[chosen]
-            found.append(self.profile(outputs[:, chosen], self._targets[chosen], inside).cpu())
+            found.append(self.profile(outputs[:, chosen], self._targets[chosen], _some(slices, chosen)).cpu())
         drawn = torch.stack(found)
         factor = spread_factor(how, units_of(len(self._targets), groups))
         return drawn.mean(dim=0) + factor * (drawn - drawn.mean(dim=0))
@@ -130,9 +129,7 @@ class ScoreView:
             return found + moved, found[None] + moved, 0.0
         ratio = float(found[0, fit] / here[0, fit].clamp_max(-1e-9))
         rows = torch.randint(count, (resamples, count), generator=self.generator)
-        inside = [None if slices is None else slices[index] for index in rows]
-        parts = zip(rows, inside, strict=True)
-        again = torch.stack([self.profile(outputs[:, index], targets[index], part) for index, part in parts])
+        again = torch.stack([self.profile(outputs[:, index], targets[index], _some(slices, index)) for index in rows])
         return found + moved, again + moved, min(max(ratio, 0.0), 1.0) ** 2 * self._distinct_share()
 
     def _distinct_share(self) -> float:
@@ -159,7 +156,7 @@ class ScoreView:
             index = torch.randint(len(self._targets), (of_search,), generator=self.generator)
             found = self.workload.search_features(index)
             if found is not None:
-                parts.append(Batch(*found, self.workload.slices_of("search", index)))
+                parts.append(Batch(*found, self.workload.slices_of("val", index)))
         if self._rows - of_search:
             parts.append(self._of_training(self._training_rows(self._rows - of_search)))
         features, targets, slices = zip(*parts, strict=True)
@@ -214,6 +211,10 @@ def _fitting(rows: int, features: Any) -> int:
     """Rows of a batch: fewer where those of one row are many numbers."""
     numbers = features.numel() if isinstance(features, Tensor) else 1
     return max(min(rows, _BATCH_NUMBERS // max(numbers, 1)), min(64, rows))
+
+
+def _some(slices: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if slices is None else slices[index]
 
 
 def _evenly(rows: int, count: int) -> Tensor:

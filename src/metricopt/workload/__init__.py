@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .examples import Examples, as_examples, judged_by
+from .examples import Examples, as_examples
 from .kinds import OUTPUT_KINDS, OutputKind, output_kind
 from .nests import concatenated, member, rows_of, take
 from .phi_scale import default_phi_scale
@@ -24,7 +24,6 @@ __all__ = [
     "concatenated",
     "default_phi_scale",
     "few_classes",
-    "judged_by",
     "member",
     "output_kind",
     "resample",

@@ -58,7 +58,7 @@ class Examples:
     @property
     def judged_by(self) -> Any:
         """What a metric gets beside the outputs: targets, or `Judged`."""
-        return judged_by(self.targets, self.beside)
+        return self.targets if self.beside is None else Judged(self.targets, self.beside)
 
     def take(self, index: Tensor) -> Examples:
         """The rows `index`, in that order."""
@@ -71,11 +71,6 @@ class Examples:
     def _mapped(self, some: Callable[[Any], Any]) -> Examples:
         groups, beside = (None if part is None else some(part) for part in (self.groups, self.beside))
         return Examples(inputs=some(self.inputs), targets=some(self.targets), groups=groups, beside=beside)
-
-
-def judged_by(targets: Any, beside: Any) -> Any:
-    """Targets for a metric, with what it alone is told of each row."""
-    return targets if beside is None else Judged(targets, beside)
 
 
 def as_examples(data: Examples | tuple[Any, Any]) -> Examples:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .._random import generator as named_generator
 from ..adapters import AdaptedModel
 from . import nests
-from .examples import Examples, as_examples, judged_by
+from .examples import Examples, as_examples
 from .workload import Workload
 
 #: `(inputs, generator) -> inputs`, for each mini-batch anew.
@@ -59,8 +59,7 @@ class TensorWorkload(Workload):
 
     @property
     def judged_by(self) -> Any:
-        beside = None if self.val.beside is None else nests.on(self.val.beside, "cpu")
-        return judged_by(self.targets, beside)
+        return self._once_only("judged by", lambda: nests.on(self.val.judged_by, "cpu"))
 
     @property
     def groups(self) -> Tensor | None:
@@ -110,14 +109,14 @@ class TensorWorkload(Workload):
         found = self.head(nests.take(self.val.inputs, indices)) if kept is None else nests.take(kept, indices)
         return found, nests.take(self.val.targets, indices)
 
-    def _inputs(self, part: Literal["train", "search"]) -> Any:
+    def _inputs(self, part: Literal["train", "val"]) -> Any:
         return (self.train if part == "train" else self.val).inputs
 
-    def _kept(self, part: str) -> Any:
+    def _kept(self, part: Literal["train", "val"]) -> Any:
         """Features of all rows of a part, or None where they would take more than `memory`: then they are made anew."""
 
         def make() -> Any:
-            inputs = (self.train if part == "train" else self.val).inputs
+            inputs = self._inputs(part)
             if not self.adapted.splits:
                 return inputs  # nothing lies in front of the first adapted layer
             with torch.no_grad(), self.precision():

@@ -197,7 +197,7 @@ class Workload(ABC):
         inputs = self._inputs("train")
         return clusters(self.head, nests.sliced(inputs, 0, _MOST_CLUSTERED), count)
 
-    def slices_of(self, part: Literal["train", "search"], indices: Tensor | None = None) -> Tensor | None:
+    def slices_of(self, part: Literal["train", "val"], indices: Tensor | None = None) -> Tensor | None:
         """`(N, S)`, 1 where a row of a part belongs to a slice; None where there are no slices."""
         slices = self.slices
         if slices is None:
@@ -205,7 +205,7 @@ class Workload(ABC):
         found: Tensor = self._once_only(f"slices of {part}", lambda: slices(self._inputs(part)))
         return found if indices is None else found[indices]
 
-    def _inputs(self, part: Literal["train", "search"]) -> Any:
+    def _inputs(self, part: Literal["train", "val"]) -> Any:
         """All inputs of a part, for slices."""
         raise ConfigError("slices are told from the inputs, which a stream does not keep; use stream=False")
 
