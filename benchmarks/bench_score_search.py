@@ -109,7 +109,7 @@ def measure() -> list[Figure]:
     mine, theirs = searches()
     return [
         Figure("step along the learned loss / cross-entropy step, conv net", alternate(learned, plain, 15), "x", 1.3),
-        Figure("MetricOpt / CMA-ES, 100 calls of 10 ms", alternate(mine, theirs, 5), "x", 4.0),
+        Figure("MetricOpt / CMA-ES, 100 calls of 10 ms", alternate(mine, theirs, 5), "x", 3.0),
     ]
 
 

@@ -79,6 +79,36 @@ def test_its_slope_is_the_difference_quotient() -> None:
         assert torch.allclose(slope[:, column], quotient, atol=1e-5)
 
 
+@pytest.mark.parametrize(("count", "some"), [(14, 14), (300, 256)])
+def test_what_it_learns_is_that_of_a_gradient_taken_by_autograd(count: int, some: int) -> None:
+    psi, z, utilities = observed(count)
+    value = ScoreValue(FAMILIES, reads_phi=True)
+    start = value.hyperparameters.clone()
+    value.fit(psi, z, utilities)
+    kept = torch.linspace(0, count - 1, some).round().long()  # evenly spaced where there are many
+    x = ((psi - psi.mean(dim=0)) / psi.std(dim=0))[kept]
+    targets, apart = (
+        ((utilities - utilities.mean()) / utilities.std())[kept],
+        torch.cdist(z.double(), z.double())[kept][:, kept] ** 2,
+    )
+    inside = [x[:, FAMILIES == family] for family in (0, 1)]
+    log = start.clone().requires_grad_(True)
+    adam = torch.optim.Adam([log], lr=0.15)
+    for _ in range(40):
+        linear, relevance, (bend, left, length, noise) = log[:2].exp(), log[2:4].exp(), log[4:].exp()
+        gram = sum(a * (one @ one.T) / one.shape[1] for a, one in zip(linear, inside, strict=True)) + 0.1
+        bent = sum(w * torch.cdist(one, one) ** 2 / one.shape[1] for w, one in zip(relevance, inside, strict=True))
+        gram = gram + bend * (-bent).exp() + left * (-apart / 3 / (2 * length**2)).exp()
+        normal = torch.distributions.MultivariateNormal(
+            torch.zeros(some, dtype=torch.float64), gram + (noise + 1e-6) * torch.eye(some, dtype=torch.float64)
+        )
+        adam.zero_grad()
+        (0.08 * (log - start).square().sum() - normal.log_prob(targets)).backward()
+        adam.step()
+    # 40 steps of Adam carry rounding on: distances are taken in another order.
+    assert torch.allclose(value.hyperparameters, log.detach(), atol=1e-7)
+
+
 def test_it_learns_what_is_a_plain_function_of_the_columns() -> None:
     psi, z, utilities = observed(40)
     value = ScoreValue(FAMILIES, reads_phi=False).fit(psi, z, utilities)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .profile import Column, Profile, members, named, ratio, spread, straight_through
-from .ranks import auroc_and_precision, precision_at
+from .ranks import auroc_and_precision, precision_at, ranked
 
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _COUNTS = ("hits", "false alarms", "share predicted positive")
@@ -50,13 +50,14 @@ class BinaryProfile(Profile):
         labels = (scores > 0).to(scores.dtype)
         if scores.requires_grad:
             labels = straight_through(labels, torch.sigmoid(scores / spread(scores) * 4))
-        area, average = auroc_and_precision(scores[:, :, None], truth[:, None])
+        columns = scores[:, :, None], truth[:, None]
+        order = ranked(*columns)
+        area, average = auroc_and_precision(*columns, order)
         found = [
-            _counted(labels, truth),
-            _counted(torch.sigmoid(scores), truth),
+            *_counted(torch.cat([labels, torch.sigmoid(scores)]), truth).chunk(2),
             area,
             average,
-            precision_at(scores, truth, _SHARES),
+            precision_at(scores, truth, _SHARES, order),
             -F.softplus(-scores * (2 * truth - 1)).mean(dim=1, keepdim=True),
         ]
         for member in members(self.slices, slices, scores):
@@ -68,27 +69,23 @@ class BinaryProfile(Profile):
 
 def _counted(labels: Tensor, truth: Tensor) -> Tensor:
     """Counts, rates and means of (soft) labels `(n, N)`."""
-    share = truth.mean()
     hits = (labels * truth).mean(dim=1)
     predicted = labels.mean(dim=1)
+    share = truth.mean().expand_as(hits)
     alarms = predicted - hits
     missed, kept = share - hits, 1 - share - alarms
-    precision, recall, specificity = ratio(hits, predicted), ratio(hits, share), ratio(kept, 1 - share)
-
-    def f_score(beta: float) -> Tensor:
-        squared = beta * beta
-        return ratio((1 + squared) * hits, (1 + squared) * hits + squared * missed + alarms)
-
+    parts, wholes = [hits, hits, kept], [predicted, share, 1 - share]
+    for squared in (0.25, 1.0, 4.0):  # F0.5, F1, F2
+        parts.append((1 + squared) * hits)
+        wholes.append((1 + squared) * hits + squared * missed + alarms)
+    ratios = ratio(torch.stack(parts, dim=1), torch.stack(wholes, dim=1))
+    recall, specificity = ratios[:, 1], ratios[:, 2]
     margins = (hits + alarms) * (hits + missed) * (kept + alarms) * (kept + missed)
-    product = hits * kept - alarms * missed
-    mcc = straight_through(product / (margins + 1e-8).sqrt(), product / (margins + 1e-4).sqrt())
+    product, both = hits * kept - alarms * missed, recall * specificity
     means = [
-        f_score(0.5),
-        f_score(1.0),
-        f_score(2.0),
-        straight_through((recall * specificity + 1e-6).sqrt(), (recall * specificity + 1e-2).sqrt()),
+        straight_through((both + 1e-6).sqrt(), (both + 1e-2).sqrt()),
         (recall + specificity) / 2,
-        mcc,
+        straight_through(product / (margins + 1e-8).sqrt(), product / (margins + 1e-4).sqrt()),
         hits + kept,
     ]
-    return torch.stack([hits, -alarms, predicted, precision, recall, specificity, *means], dim=1)
+    return torch.cat([torch.stack([hits, -alarms, predicted], dim=1), ratios, torch.stack(means, dim=1)], dim=1)

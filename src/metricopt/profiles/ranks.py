@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -11,14 +13,27 @@ from .profile import spread, straight_through
 _POSITIVES, _NEGATIVES = 48, 96
 
 
-def auroc_and_precision(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+class Ranked(NamedTuple):
+    """Columns of scores from the highest to the lowest `(n, N, C)`, and the truth of their rows in that order."""
+
+    scores: Tensor
+    found: Tensor
+
+
+@torch.no_grad()
+def ranked(scores: Tensor, truth: Tensor) -> Ranked:
+    """One sort of scores `(n, N, C)` and truth `(N, C)`; ties are counted as they come in it."""
+    ordered, order = scores.sort(dim=1, descending=True)
+    return Ranked(ordered, torch.gather(truth.expand_as(scores), 1, order))
+
+
+def auroc_and_precision(scores: Tensor, truth: Tensor, order: Ranked | None = None) -> tuple[Tensor, Tensor]:
     """Area under the ROC curve and average precision of each column, `(n, N, C)` and `(N, C)` to `(n, C)` each.
 
-    Ties are counted as they come in the sort. A column without positives or negatives has .5 and 0.
+    A column without positives or negatives has .5 and 0. `order` is `ranked(scores, truth)` where it is at hand.
     """
     with torch.no_grad():
-        order = scores.argsort(dim=1, descending=True)
-        found = torch.gather(truth.expand_as(scores), 1, order)
+        found = (order or ranked(scores, truth)).found
         positives, rows = truth.sum(dim=0), len(truth)
         hits = found.cumsum(dim=1)
         place = torch.arange(1, rows + 1, dtype=scores.dtype, device=scores.device)[None, :, None]
@@ -32,22 +47,21 @@ def auroc_and_precision(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     return straight_through(area, soft_area), straight_through(average, soft_average)
 
 
-def precision_at(scores: Tensor, truth: Tensor, shares: tuple[float, ...]) -> Tensor:
-    """Precision among the top `share` of the rows of one column, `(n, N)` and `(N,)` to `(n, len(shares))`."""
-    width = spread(scores)
-    ordered = scores.detach().sort(dim=1, descending=True).values
-    found = []
-    for share in shares:
-        count = max(round(share * scores.shape[1]), 1)
-        cut = ordered[:, count - 1 : count]
-        inside = (scores >= cut).to(scores.dtype)
-        exact = (inside * truth).sum(dim=1) / inside.sum(dim=1)
-        if not scores.requires_grad:
-            found.append(exact)
-            continue
-        soft = torch.sigmoid((scores - cut) / width * 8)
-        found.append(straight_through(exact, (soft * truth).sum(dim=1) / soft.sum(dim=1)))
-    return torch.stack(found, dim=1)
+def precision_at(scores: Tensor, truth: Tensor, shares: tuple[float, ...], order: Ranked) -> Tensor:
+    """Precision among the top `share` of the rows of one column, `(n, N)` and `(N,)` to `(n, len(shares))`.
+
+    What is level with the last of them counts, too. `order` is that of the column.
+    """
+    rows = scores.shape[1]
+    last = torch.tensor([max(round(share * rows), 1) - 1 for share in shares], device=scores.device)
+    ordered, hits = order.scores[:, :, 0].contiguous(), order.found[:, :, 0].cumsum(dim=1)
+    cuts = ordered[:, last]
+    inside = torch.searchsorted(-ordered, -cuts, right=True)
+    exact = hits.gather(1, inside - 1) / inside
+    if not scores.requires_grad:
+        return exact
+    soft = torch.sigmoid((scores[:, None, :] - cuts[:, :, None]) / spread(scores)[:, None] * 8)
+    return straight_through(exact, (soft * truth).sum(dim=2) / soft.sum(dim=2))
 
 
 def _by_pairs(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

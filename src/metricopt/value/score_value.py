@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -18,19 +18,14 @@ _LEAST_SCALE = 1e-4
 _STEPS, _RATE, _PRIOR = 40, 0.15, 0.08
 #: Hyper-parameters are fitted anew when there are this many times as many observations.
 _GROWN = 1.25
+#: Hyper-parameters are learned from at most so many observations, evenly spaced; the function, from all.
+_LEARNED_FROM = 256
 #: The level of a metric is not known exactly.
 _LEVEL = 0.1
+#: Variance of the least noise, as a part of what utilities vary.
+_LEAST_NOISE = 1e-6
 #: Spreads are corrected by what the last so many forecasts were off, within these bounds.
 _FORECASTS, _LOWEST, _HIGHEST = 60, 0.05, 4.0
-
-
-class Kernel(NamedTuple):
-    """What a kernel is made of, before relevances: `(F, n, m)` products and squared distances of profiles in each
-    family of columns, and `(n, m)` squared distances of phi."""
-
-    products: Tensor
-    squares: Tensor
-    apart: Tensor | None
 
 
 @final
@@ -87,12 +82,11 @@ class ScoreValue:
             self._scale = torch.maximum(self._scale, 0.2 * self._prior._scale)
         self._x, self._z = self._standard(psi), z.double()
         targets = (residual - self._level) / self._scale
-        parts = self._parts(self._x, self._z, self._x, self._z)
         if not keep and len(targets) >= _GROWN * self._fitted_to and len(targets) > 2:
-            self._learn(parts, targets)
+            self._learn(targets)
             self._fitted_to = len(targets)
-        kernel = self._kernel(self.hyperparameters, parts) + self._noise(self.hyperparameters) * _eye(targets)
-        self._factor = _cholesky(kernel)
+        kernel = self._kernel(self._x, self._z, self._x, self._z)
+        self._factor = _cholesky(kernel + (self.hyperparameters[-1].exp() + _LEAST_NOISE) * _eye(targets))
         self._weights = torch.cholesky_solve(targets[:, None], self._factor)[:, 0]
         return self
 
@@ -114,7 +108,7 @@ class ScoreValue:
     def __call__(self, psi: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and spread `(n,)` of the utility; differentiable in both arguments."""
         x, point = self._standard(psi), z.double()
-        cross = self._kernel(self.hyperparameters, self._parts(x, point, self._x, self._z))
+        cross = self._kernel(x, point, self._x, self._z)
         mean = self._expected(psi) + self._level + self._scale * (cross @ self._weights)
         solved = torch.cholesky_solve(cross.T, self._factor)
         variance = (self._own(x) - (cross * solved.T).sum(dim=1)).clamp_min(1e-9)
@@ -123,14 +117,14 @@ class ScoreValue:
     def mean(self, psi: Tensor, z: Tensor | None = None) -> Tensor:
         """The mean alone `(n,)`."""
         point = torch.zeros(len(psi), self._z.shape[1], dtype=torch.float64) if z is None else z.double()
-        cross = self._kernel(self.hyperparameters, self._parts(self._standard(psi), point, self._x, self._z))
+        cross = self._kernel(self._standard(psi), point, self._x, self._z)
         return self._expected(psi) + self._level + self._scale * (cross @ self._weights)
 
     def samples(self, psi: Tensor, z: Tensor, count: int, *, generator: torch.Generator) -> Tensor:
         """`(count, n)` joint samples of the utilities at n points; the first one is the mean itself."""
         x, point = self._standard(psi), z.double()
-        cross = self._kernel(self.hyperparameters, self._parts(x, point, self._x, self._z))
-        within = self._kernel(self.hyperparameters, self._parts(x, point, x, point))
+        cross = self._kernel(x, point, self._x, self._z)
+        within = self._kernel(x, point, x, point)
         covariance = within - cross @ torch.cholesky_solve(cross.T, self._factor)
         mean = self._expected(psi) + self._level + self._scale * (cross @ self._weights)
         normal = torch.randn(count, len(psi), generator=generator, dtype=torch.float64)
@@ -141,7 +135,7 @@ class ScoreValue:
     @property
     def noise(self) -> float:
         """Standard deviation of what no profile explains, before `inflation`."""
-        return float(self._scale * self._noise(self.hyperparameters).sqrt())
+        return float(self._scale * (self.hyperparameters[-1].exp() + _LEAST_NOISE).sqrt())
 
     def distance(self, psi: Tensor) -> Tensor:
         """How far profiles `(n, K)` lie from the nearest observed one, in spreads of what was observed: `(n,)`.
@@ -159,25 +153,17 @@ class ScoreValue:
     def _standard(self, psi: Tensor) -> Tensor:
         return (psi.double() - self._centre) / self._width
 
-    def _parts(self, x: Tensor, z: Tensor, y: Tensor, other: Tensor) -> Kernel:
-        products, squares = [], []
-        for family, size in enumerate(self._sizes):
-            inside = self._families == family
-            a, b = x[:, inside], y[:, inside]
-            product = a @ b.T
-            products.append(product / size)
-            squares.append(_squared(a, b, product).clamp_min(0) / size)
-        apart = _squared(z, other, z @ other.T).clamp_min(0) / z.shape[1] if self._reads_phi else None
-        return Kernel(torch.stack(products), torch.stack(squares), apart)
-
-    def _kernel(self, log: Tensor, parts: Kernel) -> Tensor:
-        count = len(self._sizes)
-        linear, relevance = log[:count].exp(), log[count : 2 * count].exp()
-        bend, left, length = log[2 * count].exp(), log[2 * count + 1].exp(), log[2 * count + 2]
-        kernel = torch.einsum("f,fnm->nm", linear, parts.products)
-        kernel = kernel + bend * (-torch.einsum("f,fnm->nm", relevance, parts.squares)).exp() + _LEVEL
-        if parts.apart is not None:
-            kernel = kernel + left * (-parts.apart / (2 * (2 * length).exp())).exp()
+    def _kernel(self, x: Tensor, z: Tensor, y: Tensor, other: Tensor) -> Tensor:
+        """Covariances `(n, m)` of what is expected at two sets of points."""
+        count, log = len(self._sizes), self.hyperparameters
+        linear, relevance = (
+            (part.exp() / self._sizes)[self._families] for part in (log[:count], log[count : 2 * count])
+        )
+        bend, left, length = log[2 * count].exp(), log[2 * count + 1].exp(), log[2 * count + 2].exp()
+        root = relevance.sqrt()
+        kernel = (x * linear) @ y.T + bend * (-_squared(x * root, y * root)).exp() + _LEVEL
+        if self._reads_phi:
+            kernel = kernel + left * (-_squared(z, other) / z.shape[1] / (2 * length.square())).exp()
         return kernel
 
     def _own(self, x: Tensor) -> Tensor:
@@ -189,30 +175,48 @@ class ScoreValue:
         weights = (log[:count].exp() / self._sizes)[self._families]
         return total + x.square() @ weights
 
-    def _noise(self, log: Tensor) -> Tensor:
-        return log[-1].exp() + 1e-6
-
-    def _learn(self, parts: Kernel, targets: Tensor) -> None:
+    def _learn(self, targets: Tensor) -> None:
+        """Adam on the likelihood, with its slope written out: each step is one factor and one inverse."""
+        some = torch.linspace(0, len(targets) - 1, min(len(targets), _LEARNED_FROM)).round().long()
+        x, z, targets = self._x[some], self._z[some], targets[some]
+        count, eye = len(self._sizes), _eye(targets)
+        inside = [x[:, self._families == family] for family in range(count)]
+        products = torch.stack([one @ one.T / size for one, size in zip(inside, self._sizes, strict=True)])
+        squares = torch.stack([_squared(one, one) / size for one, size in zip(inside, self._sizes, strict=True)])
+        apart = _squared(z, z) / z.shape[1] if self._reads_phi else None
         point, adam = self.hyperparameters.clone(), Adam(_RATE)
-        with torch.enable_grad():
-            for _ in range(_STEPS):
-                log = point.clone().requires_grad_(True)
-                kernel = self._kernel(log, parts) + self._noise(log) * _eye(targets)
-                factor, failed = torch.linalg.cholesky_ex(kernel)
-                if int(failed):
-                    break
-                half = torch.linalg.solve_triangular(factor, targets[:, None], upper=False)
-                surprise = 0.5 * half.square().sum() + factor.diagonal().log().sum()
-                surprise = surprise + _PRIOR * (log - self._start).square().sum()
-                (slope,) = torch.autograd.grad(surprise, log)
-                if not bool(slope.isfinite().all()):
-                    break
-                adam.step(point, slope)
+        for _ in range(_STEPS):
+            linear, relevance = point[:count].exp(), point[count : 2 * count].exp()
+            bend, left, length, noise = point[2 * count :].exp()
+            bent = bend * (-torch.tensordot(relevance, squares, 1)).exp()
+            kernel = torch.tensordot(linear, products, 1) + bent + _LEVEL + (noise + _LEAST_NOISE) * eye
+            if apart is not None:
+                near = left * (-apart / (2 * length.square())).exp()
+                kernel = kernel + near
+            factor, failed = torch.linalg.cholesky_ex(kernel)
+            if int(failed):
+                break
+            weights = torch.cholesky_solve(targets[:, None], factor)
+            # The slope of the surprise, 1/2 (t' K^-1 t + log det K), by the kernel.
+            outer = 0.5 * (torch.cholesky_inverse(factor) - weights @ weights.T)
+            slope = 2 * _PRIOR * (point - self._start)
+            slope[:count] += linear * torch.tensordot(products, outer, 2)
+            slope[count : 2 * count] -= relevance * torch.tensordot(squares, bent * outer, 2)
+            slope[2 * count] += (bent * outer).sum()
+            if apart is not None:
+                slope[2 * count + 1] += (near * outer).sum()
+                slope[2 * count + 2] += (near * apart * outer).sum() / length.square()
+            slope[-1] += noise * outer.trace()
+            if not bool(slope.isfinite().all()):
+                break
+            adam.step(point, slope)
         self.hyperparameters = point
 
 
-def _squared(a: Tensor, b: Tensor, product: Tensor) -> Tensor:
-    return a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)[None, :] - 2 * product
+def _squared(a: Tensor, b: Tensor) -> Tensor:
+    """Squared distances `(n, m)`."""
+    found = a.square().sum(dim=1)[:, None] + b.square().sum(dim=1)[None, :] - 2 * a @ b.T
+    return found.clamp_min(0)
 
 
 def _eye(like: Tensor) -> Tensor:
