@@ -20,6 +20,7 @@ LAYERS = {
             *("_errors", "_vmap_or_loop", "_types", "_checks", "_registry", "_random", "_phi", "_scores", "_extras"),
             "_digest",
             "_adam",
+            "_metric_names",
         ),
         0,
     ),

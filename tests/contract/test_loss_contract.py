@@ -14,9 +14,9 @@ from torch.func import grad, vmap
 import loss_case
 from loss_case import CLASSES, ROWS, example
 from metricopt._errors import ConfigError
+from metricopt._metric_names import AIMS, canonical
 from metricopt._random import generator
 from metricopt.losses import LOSSES, get_loss
-from metricopt.losses.aims import AIMS, canonical
 from metricopt.metrics import ALIASES, METRICS
 
 CASES = [(name, kind) for name, entry in LOSSES.items() for kind in entry.card.targets]

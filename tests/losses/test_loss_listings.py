@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from metricopt._errors import ConfigError
+from metricopt._metric_names import options_in
 from metricopt.losses import LOSSES, Card, for_metric, page
-from metricopt.losses.aims import options_in
 from metricopt.metrics import as_metric, get_metric
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from .._checks import one_of
 from .._errors import CheckpointError, ConfigError
+from .._metric_names import canonical as aim_of
 from .._scores import score_kind
 from ..losses import Card, LossEntry
-from ..losses.aims import canonical as aim_of
 from ..losses.card import TargetKind
 from ..losses.full_precision import full_precision
 from ..runtime import read_sealed, write_sealed

@@ -28,7 +28,7 @@ class Card:
         title: one line.
         reads: raw "scores", or "embeddings" (the features in front of the last layer).
         targets: the kinds of targets that it is defined for.
-        aims_at: names of the metrics that it stands in for, the most direct first (`aims.AIMS` has them all).
+        aims_at: names of the metrics that it stands in for, the most direct first (`_metric_names.AIMS` has them all).
         cost: time of one call, n being the examples of a batch: "O(n)", "O(n log n)".
         stateful: whether it owns tensors that change or are learned; then it is a module.
         paper: where it comes from.

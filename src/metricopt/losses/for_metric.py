@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from .._errors import ConfigError
+from .._metric_names import AIMS, ALIASES, SAME, canonical, options_in
 from .._types import LossFunction
-from .aims import AIMS, SAME, canonical, options_in
 from .card import Card, LossEntry
 from .catalogue import LOSSES
 
@@ -68,7 +68,7 @@ def aimed_loss(metric: object, kind: str) -> LossFunction | None:
 
 
 def _unknown(name: str, aim: str) -> NoReturn:
-    known = dict.fromkeys(one for main, others in AIMS.items() for one in (main, *others))
+    known = [*ALIASES, *(one for main, others in AIMS.items() for one in (main, *others))]
     close = difflib.get_close_matches(aim, known, n=1)
     hint = f"did you mean {close[0]!r}? Losses" if close else "losses"
     raise ConfigError(

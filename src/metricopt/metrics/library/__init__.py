@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ..._errors import ConfigError
+from ..._metric_names import ALIASES
 from ..._registry import Registry
 from ..metric import Metric
 from . import agreement, overlap, ranking, rates, recall_at_k
@@ -33,15 +34,6 @@ for _card, _factory in (
     (ranking.PRECISION_AT_RECALL, ranking.precision_at_recall),
 ):
     METRICS.add(_card.name, MetricEntry(card=_card, factory=_factory))
-
-#: Other names that `get_metric` takes. The column "JAC" of the MetricOpt paper's Table 3 holds accuracy.
-ALIASES = {
-    "misclassification_rate": "mcr",
-    "paper_jac": "accuracy",
-    "matthews_corrcoef": "mcc",
-    "cohen_kappa": "kappa",
-    "roc_auc": "auroc",
-}
 
 
 def get_metric(name: str, **options: Any) -> Metric:

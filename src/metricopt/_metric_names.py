@@ -1,27 +1,43 @@
-"""The names of metrics that losses aim at, and what else they are called."""
+"""What metrics are called: the names of the library, others for the same, and those that losses may aim at."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-#: Canonical name -> other names in use, as `canonical` leaves them. The names of the metric library come first.
+#: Other names of the very same metric: they are taken wherever its own name is.
+#: The column "JAC" of the MetricOpt paper's Table 3 holds accuracy.
+ALIASES = {
+    **dict.fromkeys(("misclassification_rate", "error_rate"), "mcr"),
+    "paper_jac": "accuracy",
+    **dict.fromkeys(("positive_predictive_value", "ppv"), "precision"),
+    **dict.fromkeys(("sensitivity", "true_positive_rate", "tpr"), "recall"),
+    **dict.fromkeys(("true_negative_rate", "tnr"), "specificity"),
+    **dict.fromkeys(("fpr", "fall_out"), "false_positive_rate"),
+    **dict.fromkeys(("gmean", "geometric_mean"), "g_mean"),
+    **dict.fromkeys(("matthews_corrcoef", "matthews_corr_coef"), "mcc"),
+    "cohen_kappa": "kappa",
+    "roc_auc": "auroc",
+}
+
+#: What losses may aim at, and metrics that are near enough to it for the same losses: averages of it, estimates of the
+#: same area. As `canonical` leaves their names. The names of the metric library come first.
 AIMS: dict[str, tuple[str, ...]] = {
-    "mcr": ("misclassification_rate", "error", "error_rate", "zero_one", "hamming_distance", "hamming"),
-    "accuracy": ("paper_jac", "exact_match"),
+    "mcr": ("error", "zero_one", "hamming_distance", "hamming"),
+    "accuracy": ("exact_match",),
     "f1": ("dice", "micro_f1", "macro_f1"),
     "f_beta": ("fbeta",),
     "jaccard": ("iou", "mean_iou", "miou", "jaccard_similarity"),
-    "precision": ("positive_predictive_value", "ppv"),
-    "recall": ("sensitivity", "true_positive_rate", "tpr"),
-    "specificity": ("true_negative_rate", "tnr"),
-    "false_positive_rate": ("fpr", "fall_out"),
+    "precision": (),
+    "recall": (),
+    "specificity": (),
+    "false_positive_rate": (),
     "selection_rate": (),
-    "g_mean": ("gmean", "geometric_mean"),
+    "g_mean": (),
     "balanced_accuracy": ("balanced_acc", "macro_recall"),
-    "mcc": ("matthews_corrcoef", "matthews_corr_coef"),
-    "kappa": ("cohen_kappa",),
-    "auroc": ("roc_auc", "auc", "auc_roc", "aucroc"),
+    "mcc": (),
+    "kappa": (),
+    "auroc": ("auc", "auc_roc", "aucroc"),
     "average_precision": ("ap", "mean_average_precision", "map", "aucpr", "auc_pr", "auprc", "pr_auc"),
     "recall_at_k": ("top_k_accuracy", "hit_rate"),
     "precision_at_recall": ("precision_at_fixed_recall",),
@@ -47,7 +63,7 @@ AIMS: dict[str, tuple[str, ...]] = {
 #: One metric under two names, since the library has both directions of it.
 SAME = dict.fromkeys(("accuracy", "mcr"), ("accuracy", "mcr"))
 
-_CANONICAL = {other: name for name, others in AIMS.items() for other in (name, *others)}
+_CANONICAL = ALIASES | {other: name for name, others in AIMS.items() for other in (name, *others)}
 _KINDS = re.compile(r"^(binary|multiclass|multilabel|retrieval)_|_(score|index|metric|coefficient)$")
 _AVERAGE = re.compile(r"^(micro|macro|weighted)_|_(micro|macro|weighted)$")
 #: Whole names of which the average is no option.
