@@ -74,6 +74,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result():
         assert run(task, state=kept)[-1].to_plain() == whole[-1].to_plain()
 
 
+@pytest.mark.full  # a whole job with workers is tested in tests/job/test_evolve.py
 def test_workers_change_nothing():
     task = class_task()
     settings = replace(FEW, generations=1, side_by_side=3)

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from how_many import everything
 from metricopt.report import ReportData, write
 from report.reports import STORIES, binary, hostile, rejected, seven_classes
 
@@ -82,8 +83,11 @@ def _note_request(url: str, path: Path, complaints: list[str]) -> None:
 
 
 def screenshot(page: Page, folder: Path, name: str) -> None:
-    """Kept where METRICOPT_SCREENSHOTS says, for human eyes; else beside the page."""
-    target = Path(os.environ.get("METRICOPT_SCREENSHOTS") or folder)
+    """Kept where METRICOPT_SCREENSHOTS says, for human eyes."""
+    kept = os.environ.get("METRICOPT_SCREENSHOTS")
+    if kept is None and not everything():
+        return
+    target = Path(kept or folder)
     target.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=target / f"{name}.png", full_page=True)
 

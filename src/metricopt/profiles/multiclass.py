@@ -67,16 +67,17 @@ class MulticlassProfile(Profile):
         hard = F.one_hot(scores.argmax(dim=2), classes).to(scores.dtype)
         labels = straight_through(hard, (2.0 * scores).softmax(dim=2)) if scores.requires_grad else hard
         present = truth.sum(dim=0).clamp_min(1)
-        matrix = torch.einsum("rk,nrj->nkj", truth, labels) / len(truth)
-        soft = torch.einsum("rk,nrj->nkj", truth, probabilities) / len(truth)
+        both = torch.einsum("rk,nrj->nkj", truth, torch.cat([labels, probabilities])) / len(truth)
+        recalls, (over, soft_over) = _recalls(both), _over(both).chunk(2)
+        matrix = both[: len(labels)]
         area, average = auroc_and_precision(probabilities, truth)
         own = (logs * truth).sum(dim=1) / present
         each = self.classes <= _MOST_CLASSES
         found = [
-            *([_recalls(matrix), _precisions(matrix), matrix.sum(dim=1)] if each else []),
-            _over(matrix),
-            *([_recalls(soft)] if each else []),
-            _over(soft),
+            *([recalls[: len(labels)], _precisions(matrix), matrix.sum(dim=1)] if each else []),
+            over,
+            *([recalls[len(labels) :]] if each else []),
+            soft_over,
             area.mean(dim=1, keepdim=True),
             average.mean(dim=1, keepdim=True),
             *([average] if each else []),

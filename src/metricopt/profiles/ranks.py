@@ -65,28 +65,44 @@ def precision_at(scores: Tensor, truth: Tensor, shares: tuple[float, ...], order
 
 
 def _by_pairs(scores: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """The same two figures with smooth comparisons, on a sample of rows that depends on the truth alone."""
-    width = spread(scores)
-    areas, averages = [], []
-    for column in range(scores.shape[2]):
-        own = scores[:, :, column] / width[:, :, column]
-        is_positive = truth[:, column] > 0
-        positives, negatives = is_positive.nonzero()[:, 0], (~is_positive).nonzero()[:, 0]
-        if not len(positives) or not len(negatives):
-            areas.append(0.0 * own.sum(dim=1))
-            averages.append(0.0 * own.sum(dim=1))
-            continue
-        some, others = _evenly(positives, _POSITIVES), _evenly(negatives, _NEGATIVES)
-        mine = own[:, some]
-        lost = torch.sigmoid(4 * (own[:, None, others] - mine[:, :, None]))  # negatives above a positive
-        areas.append(1 - lost.mean(dim=(1, 2)))
-        beside = torch.sigmoid(4 * (mine[:, None, :] - mine[:, :, None])).sum(dim=2) * len(positives) / len(some)
-        above = lost.sum(dim=2) * len(negatives) / len(others)
-        averages.append(((beside + 0.5) / (beside + 0.5 + above)).mean(dim=1))
-    return torch.stack(areas, dim=1), torch.stack(averages, dim=1)
+    """The same two figures with smooth comparisons, on a sample of rows that depends on the truth alone.
+
+    All columns at once: samples are padded to one length, and what pads has no weight. A column of one class has no
+    slope.
+    """
+    own = (scores / spread(scores)).transpose(1, 2)
+    positives, negatives = _sample(truth > 0, _POSITIVES), _sample(truth <= 0, _NEGATIVES)
+    each = torch.arange(truth.shape[1], device=truth.device)[:, None]
+    mine, others = own[:, each, positives.rows], own[:, each, negatives.rows]  # (n, C, P) and (n, C, Q)
+    lost = torch.sigmoid(4 * (others[:, :, None] - mine[..., None])) * negatives.share[:, None]
+    above = lost.sum(dim=3)  # share of the negatives above a positive
+    area = 1 - (above * positives.share).sum(dim=2)
+    beside = (torch.sigmoid(4 * (mine[:, :, None] - mine[..., None])) * positives.share[:, None]).sum(dim=3)
+    beside = beside * positives.total[:, None] + 0.5
+    average = (beside / (beside + above * negatives.total[:, None]) * positives.share).sum(dim=2)
+    mixed = ((positives.total > 0) & (negatives.total > 0)).to(scores.dtype)
+    return area * mixed, average * mixed
 
 
-def _evenly(rows: Tensor, count: int) -> Tensor:
-    if len(rows) <= count:
-        return rows
-    return rows[torch.linspace(0, len(rows) - 1, count, device=rows.device).long()]
+class _Sample(NamedTuple):
+    """Rows `(C, S)` of each column, what share of it each stands for, and how many `(C,)` they were drawn from."""
+
+    rows: Tensor
+    share: Tensor
+    total: Tensor
+
+
+def _sample(members: Tensor, most: int) -> _Sample:
+    """At most so many rows of each column's members `(N, C)`, evenly spaced."""
+    count = members.sum(dim=0)
+    taken = count.clamp_max(most)
+    place = torch.arange(max(int(taken.max()), 1), device=members.device)
+    ordered = members.to(torch.uint8).argsort(dim=0, descending=True, stable=True)
+    last = (count - 1).clamp_min(0).float()[:, None]
+    step = last / max(most - 1, 1)
+    # As `torch.linspace` does, from both ends: rounding must not move a row.
+    spaced = torch.where(place < most // 2, step * place, last - step * (most - 1 - place)).long()
+    spaced = torch.where(count[:, None] > most, spaced, place)
+    inside = place < taken[:, None]
+    rows = ordered.T.gather(1, torch.where(inside, spaced, 0))
+    return _Sample(rows, inside / taken.clamp_min(1)[:, None], count)
