@@ -46,6 +46,7 @@ OPTIONAL = {
     "gpytorch": {"methods"},
     "cma": {"methods", "evolution"},
     "pooch": {"tasks"},
+    "torchmetrics": {"metrics"},
     "playwright": set[str](),
     "plotly": set[str](),
     **{name: {"integrations"} for name in ("accelerate", "lightning", "mlflow", "tensorboard", "transformers")},
@@ -219,8 +220,8 @@ def test_the_table_is_the_one_of_the_architecture_page() -> None:
         ("integrations/other/__init__.py", "import sklearn", "sklearn is imported when the module is"),
         (
             "_phi.py",
-            "try:\n    import torchmetrics\nexcept ImportError:\n    pass",
-            "_phi.py:2: torchmetrics",
+            "try:\n    import sympy\nexcept ImportError:\n    pass",
+            "_phi.py:2: sympy",
         ),
         ("losses/a.py", "x = 1\n" * 451, "451 lines, at most 450"),
     ],

@@ -161,7 +161,19 @@ def test_a_table_of_problems_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     own, out = f"{tmp_path / 'own.py'}:build", tmp_path / "rows.jsonl"
     done = invoke(
-        own, "--metrics", "f1", "--methods", "threshold,as_trained", "--seeds", "0", "--out", out, "--calls", "30"
+        own,
+        "--metrics",
+        "f1",
+        "--methods",
+        "threshold,as_trained",
+        "--seeds",
+        "0",
+        "--out",
+        out,
+        "--calls",
+        "30",
+        "--workers",
+        "0",
     )
     assert done.exit_code == 0, done.output
     rows = {row["method"]: row for row in ResultStore(out).rows()}
@@ -169,7 +181,19 @@ def test_a_table_of_problems_of_ones_own(tmp_path: Path) -> None:
     assert rows["threshold"]["test"] > rows["as_trained"]["test"] == rows["threshold"]["test_start"]
     assert (
         invoke(
-            own, "--metrics", "f1", "--methods", "threshold", "--seeds", "0", "--out", out, "--calls", "30"
+            own,
+            "--metrics",
+            "f1",
+            "--methods",
+            "threshold",
+            "--seeds",
+            "0",
+            "--out",
+            out,
+            "--calls",
+            "30",
+            "--workers",
+            "0",
         ).exit_code
         == 0
     )

@@ -143,12 +143,12 @@ def _once_accepted(gain: float, error: float, quantile: float) -> float:
     >>> round(_once_accepted(1.0, 0.1, 1.96), 3), round(_once_accepted(0.25, 0.1, 1.96), 3)
     (1.0, 0.154)
     """
-    from scipy.stats import norm
+    from scipy.special import log_ndtr
 
     low, high = 0.0, gain
     for _ in range(60):
         middle = (low + high) / 2
-        seen = norm.logsf((gain - middle) / error) - norm.logsf(quantile - middle / error)
+        seen = log_ndtr((middle - gain) / error) - log_ndtr(middle / error - quantile)
         low, high = (middle, high) if seen < math.log(0.5) else (low, middle)
     return (low + high) / 2
 
@@ -244,6 +244,6 @@ def checked_confidence(confidence: float) -> float:
 
 def quantile(confidence: float, freedom: int) -> float:
     """Of Student's t, for a two-sided interval."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf((1 + confidence) / 2, max(freedom, 1)))
+    return float(stdtrit(max(freedom, 1), (1 + confidence) / 2))

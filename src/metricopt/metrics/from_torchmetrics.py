@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._errors import ConfigError
+from .._extras import require
 from .._types import Reads
 from .direction import settled_direction
 from .from_function import name_of
@@ -92,8 +93,7 @@ def _stated_bounds(template: Any, title: str) -> tuple[float, float]:
 
 def _instance(metric: Any) -> Any:
     """A private copy of the metric object that was given or that the factory makes."""
-    import torchmetrics
-
+    torchmetrics = require("torchmetrics", extra="torchmetrics", purpose="a metric from torchmetrics")
     made = metric
     if callable(metric) and not isinstance(metric, nn.Module):  # metric objects are modules, and callable too
         try:

@@ -1,8 +1,7 @@
 """Metrics made from the whole confusion matrix: G-mean, balanced accuracy, Matthews correlation, Cohen's kappa.
 
-torchmetrics counts the matrix. The last division is done here in float64: for constant predictions or absent
-classes torchmetrics returns other numbers than scikit-learn, whose numbers these are. None of the four is
-defined for multilabel problems in scikit-learn or imbalanced-learn, nor here.
+For constant predictions or absent classes torchmetrics returns other numbers than scikit-learn, whose numbers these
+are. None of the four is defined for multilabel problems in scikit-learn or imbalanced-learn, nor here.
 """
 
 from __future__ import annotations
@@ -102,14 +101,7 @@ def kappa() -> Metric:
 
 def _of_matrix(card: MetricCard, value: Callable[[Matrix], float]) -> Callable[[Tensor, Tensor], float]:
     def measured(scores: Tensor, targets: Tensor) -> float:
-        from torchmetrics.functional import classification as tm
-
-        data = read(card.name, card.kinds, scores, targets)
-        if data.kind == "binary":
-            counts = tm.binary_confusion_matrix(data.labels(), data.targets, validate_args=False)
-        else:
-            counts = tm.multiclass_confusion_matrix(data.labels(), data.targets, data.classes, validate_args=False)
-        return value(counts.cpu().numpy().astype(np.int64))
+        return value(read(card.name, card.kinds, scores, targets).matrix().numpy())
 
     return measured
 

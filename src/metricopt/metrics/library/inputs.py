@@ -27,6 +27,22 @@ class Inputs:
     def labels(self) -> Tensor:
         return to_labels(self.scores, self.kind)
 
+    def matrix(self) -> Tensor:
+        """Confusion matrix `(K, K)` int64 on the CPU: rows are targets, columns are predicted labels."""
+        cells = (self.targets * self.classes + self.labels()).cpu()
+        return torch.bincount(cells, minlength=self.classes**2).reshape(self.classes, self.classes)
+
+    def counts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Hits, false alarms and misses `(K,)` int64: of the positive class, of each class, or of each label."""
+        if self.kind == "multilabel":
+            said, true = self.labels().bool(), self.targets.bool()
+            hits, alarms, missed = ((one & other).sum(dim=0).cpu() for one, other in _pairs(said, true))
+            return hits, alarms, missed
+        matrix = self.matrix()
+        hits = matrix.diagonal()
+        alarms, missed = matrix.sum(dim=0) - hits, matrix.sum(dim=1) - hits
+        return (hits[1:], alarms[1:], missed[1:]) if self.kind == "binary" else (hits, alarms, missed)
+
     def columns(self) -> tuple[Tensor, Tensor]:
         """One ranking problem per column, `(K, N)` each: one-vs-rest probabilities for multiclass.
 
@@ -39,6 +55,10 @@ class Inputs:
             return self.scores.T, self.targets.T
         classes = torch.arange(self.classes, device=self.targets.device)
         return to_probabilities(self.scores, self.kind).T, (self.targets[None] == classes[:, None]).long()
+
+
+def _pairs(said: Tensor, true: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+    return (said, true), (said, ~true), (~said, true)
 
 
 def read(name: str, kinds: tuple[ScoreKind, ...], scores: Tensor, targets: Tensor) -> Inputs:

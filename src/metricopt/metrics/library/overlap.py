@@ -1,13 +1,14 @@
 """Metrics that count right and wrong labels: error, accuracy, F-beta, Jaccard.
 
-F-beta and Jaccard are computed by `torchmetrics.functional.classification`, accuracy is a mean of equalities; 0/0
-counts as 0, as in scikit-learn with zero_division=0.
+0/0 counts as 0, as in scikit-learn with zero_division=0, to which the tests hold them equal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from ..._checks import one_of, positive
@@ -112,36 +113,42 @@ def jaccard(average: Average = "macro") -> Metric:
     >>> jaccard()(torch.tensor([1.0, 1.0, -1.0]), torch.tensor([1, 0, 0]))
     0.5
     """
-    one_of("average", average, AVERAGES)
-
-    def value(scores: Tensor, targets: Tensor) -> Tensor:
-        from torchmetrics.functional import classification as tm
-
-        data = read("jaccard", JACCARD.kinds, scores, targets)
-        if data.kind == "binary":
-            return tm.binary_jaccard_index(data.labels(), data.targets, validate_args=False)
-        function = tm.multiclass_jaccard_index if data.kind == "multiclass" else tm.multilabel_jaccard_index
-        return function(data.labels(), data.targets, data.classes, average=average, validate_args=False)
-
-    return make(JACCARD, value, **_named(average))
+    return _of_counts(JACCARD, lambda hits, alarms, missed: (hits, hits + alarms + missed), average, {})
 
 
 def _accuracy(data: Inputs) -> float:
-    # torchmetrics counts a whole confusion matrix for the same number.
     return int((data.labels() == data.targets).sum()) / data.targets.numel()
 
 
 def _f_beta(card: MetricCard, beta: float, average: Average, shown: dict[str, Any]) -> Metric:
+    def ratio(hits: Tensor, alarms: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
+        part = (1 + beta * beta) * hits
+        return part, part + beta * beta * missed + alarms
+
+    return _of_counts(card, ratio, average, shown)
+
+
+def _of_counts(
+    card: MetricCard,
+    ratio: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
+    average: Average,
+    shown: dict[str, Any],
+) -> Metric:
+    """A ratio of hits, false alarms and misses, averaged over classes or labels."""
     one_of("average", average, AVERAGES)
 
-    def value(scores: Tensor, targets: Tensor) -> Tensor:
-        from torchmetrics.functional import classification as tm
-
+    def value(scores: Tensor, targets: Tensor) -> float:
         data = read(card.name, card.kinds, scores, targets)
-        if data.kind == "binary":
-            return tm.binary_fbeta_score(data.labels(), data.targets, beta, validate_args=False)
-        function = tm.multiclass_fbeta_score if data.kind == "multiclass" else tm.multilabel_fbeta_score
-        return function(data.labels(), data.targets, beta, data.classes, average=average, validate_args=False)
+        hits, alarms, missed = (counts.double() for counts in data.counts())
+        if average == "micro":
+            hits, alarms, missed = (counts.sum(dim=0, keepdim=True) for counts in (hits, alarms, missed))
+        part, whole = ratio(hits, alarms, missed)
+        each = torch.where(whole > 0, part / whole, 0.0)
+        if average == "weighted" and data.kind != "binary":
+            weights = hits + missed
+        else:  # a class that neither occurs nor is predicted does not count, a label does
+            weights = (hits + alarms + missed > 0).double() if data.kind == "multiclass" else torch.ones_like(hits)
+        return float((each * weights).sum() / weights.sum()) if bool(weights.any()) else 0.0
 
     return make(card, value, **shown, **_named(average))
 
