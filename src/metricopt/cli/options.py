@@ -42,6 +42,13 @@ Drop = Annotated[
     str | None,
     typer.Option(help="Columns to leave out, separated by commas.", autocompletion=complete.several_columns),
 ]
+Beside = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns that a metric with a third argument is told of each row, separated by commas: a group, a cost.",
+        autocompletion=complete.several_columns,
+    ),
+]
 Separator = Annotated[str | None, typer.Option(help="Between the columns of a CSV. [default: found out]")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV, for example cp1252. [default: utf-8]")]
 MetricTimeout = Annotated[

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from .._checks import one_of
 from .._types import Reads
@@ -80,10 +81,10 @@ def name_of(fn: object) -> str:
 
 
 def on_arrays(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """`fn` behind a conversion of its tensors to NumPy arrays."""
+    """`fn` behind a conversion of its tensors to NumPy arrays; what stands beside the targets may be a nest of them."""
 
-    def called(*arguments: Any) -> Any:
-        return fn(*(to_array(a) for a in arguments))
+    def called(outputs: Any, targets: Any, *beside: Any) -> Any:
+        return fn(to_array(outputs), to_array(targets), *tree_map_only(Tensor, to_array, beside))
 
     called.takes_beside = takes_beside(fn)  # type: ignore[attr-defined]
     return called

@@ -20,6 +20,7 @@ from ...metrics import Budget, Metric, as_judged
 from ...report import Histogram, OnTestRows, ReportData, Term, write
 from ...runtime import MetricCache, RunFolder, progress, read_identity, write_atomically
 from ...workload import Examples
+from .beside import columns_beside
 from .file import TableFile, find_column, read_table
 from .metric import table_metric
 from .metric_name import called
@@ -160,6 +161,8 @@ def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[
     find_column(request.target, names, "the target", request.path)
     for name in request.drop:
         find_column(name, names, "the column to drop", request.path)
+    for name in request.beside:
+        find_column(name, names, "the column that the metric is told", request.path)
     target = settle_target(file.frame[request.target], request.target, task=request.task, positive=request.positive)
     if not target.kept.all():
         notes.append(f"{int((~target.kept).sum())} of {len(target.kept)} rows have no target and are left out.")
@@ -167,8 +170,10 @@ def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[
     if not inputs:
         raise DataError(f"{request.path.name} has no column to predict {request.target!r} from")
     _refuse_infinite(file.frame, inputs)
-    frame = file.frame.loc[target.kept, inputs].reset_index(drop=True)
-    return frame, target, (*notes, *note_on(row_names(frame)))
+    kept = file.frame.loc[target.kept].reset_index(drop=True)
+    beside, told = columns_beside(kept, request.beside)
+    frame = kept[inputs]
+    return frame, replace(target, beside=beside), (*notes, *note_on(row_names(frame)), *told)
 
 
 def _refuse_infinite(frame: Any, names: Sequence[str]) -> None:
@@ -221,13 +226,14 @@ def _tested(
             before,
             after,
             part.targets,
+            judged_by=part.judged_by,
             resamples=resamples,
             confidence=job.request.confidence,
             seed=job.request.seed,
             rate=lambda questions: list(ask(judged, questions, Budget().start())),
         )
     figures = Figures(rows=len(part), before=verdict.before, after=verdict.after, low=verdict.low, high=verdict.high)
-    return figures, verdict.calls, terms_of(judged, before, after, part.targets, confidence=job.request.confidence)
+    return figures, verdict.calls, terms_of(judged, before, after, part.judged_by, confidence=job.request.confidence)
 
 
 def _summary(

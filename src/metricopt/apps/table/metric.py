@@ -16,6 +16,7 @@ from ...metrics import ALIASES, METRICS, Constraint, Metric, constrained, metric
 from ...metrics.constrained import split_limit
 from ...metrics.external.from_spec import direction_of_limit, in_options
 from ...metrics.from_sklearn import rates_numbers
+from ...metrics.judged import takes_beside
 from ...runtime import MetricCache
 from .model import WIDE, TargetScale, metric_of_numbers
 from .parts import TableParts
@@ -46,8 +47,17 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
         ConfigError: there is no such metric, it does not go with the target, or it fails; one line says why.
     """
     found = _one_metric(request, target, parts)
-    if not request.subject_to:
-        return found
+    if request.subject_to:
+        found = replace(found, metric=constrained(found.metric, *_limits(request, target, parts)))
+    if request.beside and not takes_beside(found.metric.fn):
+        raise ConfigError(
+            f"metric {found.metric.name!r} takes no third argument, so nobody would be told {request.beside[0]!r}; "
+            "leave --beside out, or give a function of scores, targets and what stands beside them"
+        )
+    return found
+
+
+def _limits(request: TableRequest, target: Target, parts: TableParts) -> list[Constraint]:
     limits = []
     for text in request.subject_to:
         name, at_least, limit = split_limit(text)
@@ -64,7 +74,7 @@ def table_metric(request: TableRequest, target: Target, parts: TableParts) -> Ta
             subject_to=(),
         )
         limits.append(Constraint(metric=_one_metric(of, target, parts).metric, at_least=at_least, limit=limit))
-    return replace(found, metric=constrained(found.metric, *limits))
+    return limits
 
 
 def _one_metric(request: TableRequest, target: Target, parts: TableParts) -> TableMetric:
@@ -72,13 +82,17 @@ def _one_metric(request: TableRequest, target: Target, parts: TableParts) -> Tab
     plain = _of_classes(request, target) if target.labels is not None else _of_numbers(request, target)
     if plain.reads == "model":
         raise ConfigError(f"metric {plain.name!r} reads the whole model; on a table it must read scores and targets")
+    if takes_beside(plain.fn) and not request.beside:
+        raise ConfigError(
+            f"metric {plain.name!r} needs a third argument; name the columns that it is told of each row with --beside"
+        )
     far, stated = request.metric.startswith(FAR), request.bounds is not None
     first_call = None
     if far:
         rows = target.values[parts.search]
         first_call = FirstCall(plain, _made_up(target, rows), rows, any_value=stated)
     else:
-        _asked(replace(plain, bounds=WIDE) if stated else plain, _made_up(target, target.values), target.values)
+        _asked(replace(plain, bounds=WIDE) if stated else plain, _made_up(target, target.values), target.judged_by())
     metric, notes = plain, _notes_on_sign(plain)
     scale = target.meaning(parts.train)
     if isinstance(scale, TargetScale):
@@ -139,6 +153,10 @@ def _refuse_metric_of_classes(text: str, target: Target) -> None:
 
 def _in_units(plain: Metric, scale: TargetScale, values: Tensor) -> Metric:
     """The metric of standardised outputs; the training rows `values` tell a range that nothing states."""
+    if plain.bounds == WIDE and takes_beside(plain.fn):
+        raise ConfigError(
+            f"the range of metric {plain.name!r} cannot be told from the targets alone; state it with --bounds LOW HIGH"
+        )
     if plain.bounds == WIDE:
         _refuse_moving_range(plain, values)
     try:

@@ -59,7 +59,8 @@ def examples(model: TableModel, frame: Any, target: Target, rows: Tensor) -> Exa
     values = target.values[rows]
     if isinstance(model.target, TargetScale):
         values = model.target.to_standard(values)
-    return Examples(inputs=model.encoder.transform(frame.iloc[rows.numpy()]), targets=values)
+    inputs = model.encoder.transform(frame.iloc[rows.numpy()])
+    return Examples(inputs=inputs, targets=values, beside=target.beside_of(rows))
 
 
 def turned(network: nn.Module, target: Target) -> nn.Sequential:

@@ -53,6 +53,7 @@ class TableRequest:
         task: "classification", "regression", or "auto": what the values say.
         positive: the class that counts as positive where there are two; None takes the last in ascending order.
         drop: columns to leave out.
+        beside: columns that a metric with a third argument is told of each row; dropped or not.
         separator, encoding: of a CSV; None finds out.
         method: "auto", or names in `METHODS`.
         loss: what the search follows beside the metric; None takes what the network was trained with.
@@ -81,6 +82,7 @@ class TableRequest:
     task: Task | Literal["auto"] = "auto"
     positive: str | None = None
     drop: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     separator: str | None = None
     encoding: str | None = None
     method: tuple[str, ...] = ("auto",)
@@ -183,8 +185,12 @@ class TableRequest:
 
     def _later_choices(self) -> dict[str, str]:
         """Choices that older runs do not have, where they were made."""
-        name = {} if self.name is None else {"name": self.name}
-        return name | ({"subject_to": "; ".join(self.subject_to)} if self.subject_to else {})
+        made = {
+            "name": self.name or "",
+            "subject_to": "; ".join(self.subject_to),
+            "beside": ", ".join(map(repr, self.beside)),
+        }
+        return {name: text for name, text in made.items() if text}
 
 
 def environment_headers(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

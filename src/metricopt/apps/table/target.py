@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..._errors import ConfigError, DataError
+from ...metrics.judged import Judged
+from ...workload.nests import take
 from .model import ClassLabels, TargetScale
 
 Task: TypeAlias = Literal["classification", "regression"]
@@ -39,6 +41,7 @@ class Target:
         values: `(N,)` class numbers (int64) or numbers (float64), of the rows that have one.
         kept: `(M,)` booleans, which rows of the table these are.
         swapped: whether class 0 and 1 of two changed places, because the first one is the positive one.
+        beside: what the metric alone is told of these rows, see `columns_beside`.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Target:
     values: Tensor = field(repr=False)
     kept: NDArray[np.bool_] = field(repr=False)
     swapped: bool = False
+    beside: Any = field(default=None, repr=False)
 
     @property
     def task(self) -> Task:
@@ -64,6 +68,14 @@ class Target:
         """The class that counts as positive where there are two."""
         names = self.class_names
         return names[1] if names is not None and len(names) == 2 else None
+
+    def beside_of(self, rows: Tensor) -> Any:
+        """What the metric alone is told of these rows; None where there is nothing."""
+        return None if self.beside is None else take(self.beside, rows)
+
+    def judged_by(self) -> Any:
+        """What a metric gets beside its outputs for all rows."""
+        return self.values if self.beside is None else Judged(self.values, self.beside)
 
     def meaning(self, rows: Tensor) -> ClassLabels | TargetScale:
         """What the outputs of a network mean that is trained on `rows`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from torch import Tensor
 
 from ....metrics import Metric
+from ....metrics.judged import Judged, takes_beside
 from ....metrics.told_range import WIDE, Range, told_range
 from .target_scale import TargetScale
 
@@ -57,6 +58,12 @@ class InUnits:
         self._scale = scale
         self._ends = ends
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
-        value = self._inner(self._scale.to_units(outputs).reshape(-1), self._scale.to_units(targets).reshape(-1))
+    @property
+    def takes_beside(self) -> bool:
+        return takes_beside(self._inner.fn)
+
+    def __call__(self, outputs: Tensor, targets: Tensor, beside: Any = None) -> float:
+        numbers = self._scale.to_units(targets).reshape(-1)
+        judged_by = numbers if beside is None else Judged(numbers, beside)
+        value = self._inner(self._scale.to_units(outputs).reshape(-1), judged_by)
         return value if self._ends is None else self._ends.clipped(value)
