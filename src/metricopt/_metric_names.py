@@ -15,7 +15,7 @@ ALIASES = {
     **dict.fromkeys(("true_negative_rate", "tnr"), "specificity"),
     **dict.fromkeys(("fpr", "fall_out"), "false_positive_rate"),
     **dict.fromkeys(("gmean", "geometric_mean"), "g_mean"),
-    **dict.fromkeys(("matthews_corrcoef", "matthews_corr_coef"), "mcc"),
+    "matthews_corrcoef": "mcc",
     "cohen_kappa": "kappa",
     "roc_auc": "auroc",
 }
@@ -35,7 +35,7 @@ AIMS: dict[str, tuple[str, ...]] = {
     "selection_rate": (),
     "g_mean": (),
     "balanced_accuracy": ("balanced_acc", "macro_recall"),
-    "mcc": (),
+    "mcc": ("matthews_corr_coef",),
     "kappa": (),
     "auroc": ("auc", "auc_roc", "aucroc"),
     "average_precision": ("ap", "mean_average_precision", "map", "aucpr", "auc_pr", "auprc", "pr_auc"),

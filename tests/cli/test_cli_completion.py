@@ -31,7 +31,7 @@ def proposals(line: str, shell: str = "bash") -> str:
     ("line", "wanted"),
     [
         ("metricopt opt", ["optimize"]),
-        ("metricopt optimize people.csv --metric f", ["f1", "f_beta", "false_positive_rate"]),
+        ("metricopt optimize people.csv --metric f", ["f1", "f_beta", "false_positive_rate", "fpr", "fall_out"]),
         ("metricopt optimize people.csv --metric matthews", ["matthews_corrcoef"]),
         ("metricopt optimize people.csv --metric rm", ["rmse"]),
         ("metricopt optimize people.csv --metric neg_mean_absolute_e", ["neg_mean_absolute_error"]),

@@ -53,11 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def request(folder: Path, metric: str, **choices: Any) -> TableRequest:
+def request(folder: Path, own: str, **choices: Any) -> TableRequest:
+    choices = {"metric": f"{folder / 'own.py'}:{own}"} | choices
     usual: dict[str, Any] = {
         "path": folder / "cases.csv",
         "target": "fraud",
-        "metric": f"{folder / 'own.py'}:{metric}",
         "higher_is_better": True,
         "drop": ("price", "pay", "weight"),
         "method": ("random_search",),
