@@ -180,6 +180,7 @@ def test_without_an_acceptance_test_the_figures_say_so():
         ({"model": 3}, "model must be"),
         ({"outputs": "embeddings", "model": net(5), "val": (X[200:], Y[200:].long())}, "formulas speak of"),
         ({"metric": lambda model: 0.5, "reads": "model", "higher_is_better": True}, "reads the whole model"),
+        ({"metric": lambda scores, targets, group: 0.5, "higher_is_better": True}, "takes a third argument"),
         ({"train": (X[:200], Y[:200] * float("nan"))}, "hold NaN"),
         ({"executor": "cloud"}, "executor must be"),
         ({"executor": "threads"}, "threads would train on one and the same network"),

@@ -37,6 +37,7 @@ from ..evolution import (
 from ..evolution.loss_population import OUTPUTS
 from ..losses import aimed_loss
 from ..metrics import Metric, as_metric
+from ..metrics.judged import takes_beside
 from ..runtime import (
     Executor,
     RunFolder,
@@ -233,6 +234,11 @@ def _prepared(
         raise ConfigError(
             f"metric {metric.name!r} reads the whole model, but losses are bred by metrics of outputs; give one that "
             "reads scores, probabilities or labels"
+        )
+    if takes_beside(metric.fn):
+        raise ConfigError(
+            f"metric {metric.name!r} takes a third argument, but losses are bred by metrics of outputs and targets "
+            "alone; metricopt.optimize tells a metric what stands beside the targets"
         )
     net = copy.deepcopy(model).eval().to(device)
     search, holdout = parts(gather(val, "val"), acceptance, metric)
