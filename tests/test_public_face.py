@@ -78,7 +78,12 @@ def test_using_every_public_name_loads_no_optional_and_no_slow_package() -> None
     assert not loaded & {"sklearn", "torchmetrics", "scipy", "rich", "pandas", "cma", "botorch", "pooch"}
 
 
-def test_tuning_toward_a_metric_of_the_library_needs_no_scikit_learn() -> None:
+def test_the_commands_are_there_without_torch() -> None:
+    """Help, completion and most mistakes: nobody waits two seconds for these."""
+    assert not _modules_after("import metricopt.cli.app") & {"torch", "numpy", "pandas", "rich"}
+
+
+def test_tuning_toward_a_metric_of_the_library_imports_nothing_slow() -> None:
     """Its import takes longer than many a search."""
     script = """
 import sys, torch, metricopt
@@ -86,6 +91,6 @@ x = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
 y, net = (x[:, 0] > 0.6).float(), torch.nn.Linear(3, 1)
 rows = {"train": (x[:100], y[:100]), "val": (x[100:], y[100:])}
 metricopt.optimize(net, metric="f1", **rows, budget=70, method="threshold", quiet=True)
-sys.exit("sklearn" in sys.modules)
+sys.exit(bool({"sklearn", "torchmetrics", "scipy.stats", "transformers"} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..job.problem_function import build_problem, names_a_function
 from . import options
 from .exit_codes import UNCHANGED
 from .optimize import Begun, resumable
@@ -84,6 +83,8 @@ def evolve(
     on rows that nobody chose by. A table: a small network is trained on it. module:function: the function returns
     dict(model=, train=, val=, ...), the arguments of metricopt.evolve.
     """
+    from ..job.problem_function import names_a_function  # torch comes with it, which --help does not need
+
     given = {name: value for name, value in ctx.params.items() if value is not None}
     work = _of_problem if names_a_function(data) else _of_table
     with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
@@ -141,6 +142,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.request import default_folder
     from ..job import evolve as evolve_loss
+    from ..job.problem_function import build_problem
     from .optimize import in_free_folder, metric_of_problem, refuse_table_options, source_of
 
     spec = given["data"]

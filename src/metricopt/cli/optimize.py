@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import typer
 
 from .._errors import ConfigError, OtherRun
-from ..job.problem_function import build_problem, names_a_function
 from . import options
 from .exit_codes import INTERRUPTED, UNCHANGED
 from .printed import Printed, show
@@ -78,6 +77,8 @@ def optimize(
     trained on it, tuned, and measured on rows that nobody saw. module:function: the function returns
     dict(model=, train=, val=, ...), the arguments of metricopt.optimize.
     """
+    from ..job.problem_function import names_a_function  # torch comes with it, which --help does not need
+
     given = {name: value for name, value in ctx.params.items() if value is not None} | share_of(acceptance)
     work = _of_problem if names_a_function(data) else _of_table
     with redirect_stdout(sys.stderr):  # what a user's code prints must not mix with the result
@@ -173,6 +174,7 @@ def needs_of_a_table(given: dict[str, Any]) -> Path:
 def _of_problem(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
     from ..apps.table.request import checked_name, default_folder
     from ..job import optimize as optimize_model
+    from ..job.problem_function import build_problem
     from ..metrics import Budget
     from .result_of_problem import printed_outcome, renamed
 

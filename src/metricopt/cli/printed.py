@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from ..report import Term
 from .grid import Column, print_grid
 
 if TYPE_CHECKING:
     from ..job import Evolved, Outcome
+    from ..report import Term
 
 #: What `after` of a part is of: the change that was accepted, the one that was refused, or the model as it was.
 AfterIs = Literal["accepted", "refused", "unchanged"]
