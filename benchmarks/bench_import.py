@@ -12,18 +12,21 @@ from figure import Figure, alternate, main
 
 REPEATS = 5
 USED = "import metricopt; [getattr(metricopt, name) for name in metricopt.__all__ if name not in {estimators}]"
+ASKED = "import torch, metricopt; metricopt.get_metric('f1')(torch.zeros(3), torch.tensor([1, 0, 1]))"
 ESTIMATORS = ("MetricOptClassifier", "MetricOptRegressor")
 
 
 def measure() -> list[Figure]:
     bare = alternate(lambda: run("import metricopt"), lambda: run("import torch"), REPEATS)
     used = alternate(lambda: run(USED.format(estimators=ESTIMATORS)), lambda: run("import torch"), REPEATS)
+    asked = alternate(lambda: run(ASKED), lambda: run("import torch"), REPEATS)
     every = alternate(
         lambda: run(USED.format(estimators=())), lambda: run("import torch, sklearn.metrics, pandas"), REPEATS
     )
     return [
         Figure("import metricopt / import torch", bare, "x", bound=1.3),
         Figure("import metricopt and use every public name but the estimators / import torch", used, "x", bound=1.3),
+        Figure("import metricopt and ask a metric of the library once / import torch", asked, "x", bound=1.3),
         Figure("with the estimators / import torch, scikit-learn, pandas", every, "x", bound=1.3),
     ]
 
