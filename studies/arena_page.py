@@ -69,8 +69,8 @@ BLOCKS = (
         controls=CONTROLS,
     ),
     Block(name="images", problems=_TAILS, methods=_ON_ALL, calls=_BUDGETS),
-    Block(name="others", problems=_OTHERS, methods=_ON_ALL, calls=(20, 100)),
-    Block(name="tables", problems=_TABLES, methods=_ON_ALL, calls=_BUDGETS, controls=CONTROLS),
+    Block(name="others", problems=_OTHERS, methods=_ON_ALL, calls=_BUDGETS),
+    Block(name="tables", problems=_TABLES, methods=_ON_ALL, calls=(*_BUDGETS, 1000), controls=CONTROLS),
     Block(name="fourteen", problems=_TABLES, methods=RIVALS, calls=(20, 50, 100, 200)),
 )
 

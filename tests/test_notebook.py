@@ -9,6 +9,7 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "examples").glob("*.ipynb"))
 
 
+@pytest.mark.full  # the tour, which it follows, is run as a page of the documentation
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the packages that start a kernel
 @pytest.mark.filterwarnings("ignore::FutureWarning")
