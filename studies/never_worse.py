@@ -186,6 +186,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
         worse = sum(row["worse"] for row in mine)
         gain = sum(row["fresh"] for row in accepted) / max(len(accepted), 1)
         lines.append(f"| {state} | {len(mine)} | {len(accepted)} | {worse} | {gain:+.4f} |")
+    told = [row for row in rows if row["accepted"]]
+    believed, fresh = (sum(row[name] for row in told) / max(len(told), 1) for name in ("believed", "fresh"))
+    lines += ["", f"What was accepted was believed to gain {believed:+.4f} on average, and gains {fresh:+.4f}."]
     return "\n".join(lines)
 
 

@@ -86,7 +86,7 @@ class ScoreValue:
             self._learn(targets)
             self._fitted_to = len(targets)
         kernel = self._kernel(self._x, self._z, self._x, self._z)
-        self._factor = _cholesky(kernel + (self.hyperparameters[-1].exp() + _LEAST_NOISE) * _eye(targets))
+        self._factor = _cholesky(kernel + self._noise * _eye(targets))
         self._weights = torch.cholesky_solve(targets[:, None], self._factor)[:, 0]
         return self
 
@@ -135,7 +135,7 @@ class ScoreValue:
     @property
     def noise(self) -> float:
         """Standard deviation of what no profile explains, before `inflation`."""
-        return float(self._scale * (self.hyperparameters[-1].exp() + _LEAST_NOISE).sqrt())
+        return float(self._scale * self._noise.sqrt())
 
     def distance(self, psi: Tensor) -> Tensor:
         """How far profiles `(n, K)` lie from the nearest observed one, in spreads of what was observed: `(n,)`.
@@ -156,11 +156,8 @@ class ScoreValue:
     def _kernel(self, x: Tensor, z: Tensor, y: Tensor, other: Tensor) -> Tensor:
         """Covariances `(n, m)` of what is expected at two sets of points."""
         count, log = len(self._sizes), self.hyperparameters
-        linear, relevance = (
-            (part.exp() / self._sizes)[self._families] for part in (log[:count], log[count : 2 * count])
-        )
+        linear, root = self._each(log[:count]), self._each(log[count : 2 * count]).sqrt()
         bend, left, length = log[2 * count].exp(), log[2 * count + 1].exp(), log[2 * count + 2].exp()
-        root = relevance.sqrt()
         kernel = (x * linear) @ y.T + bend * (-_squared(x * root, y * root)).exp() + _LEVEL
         if self._reads_phi:
             kernel = kernel + left * (-_squared(z, other) / z.shape[1] / (2 * length.square())).exp()
@@ -172,8 +169,16 @@ class ScoreValue:
         total = torch.zeros(len(x), dtype=torch.float64) + _LEVEL + log[2 * count].exp()
         if self._reads_phi:
             total = total + log[2 * count + 1].exp()
-        weights = (log[:count].exp() / self._sizes)[self._families]
-        return total + x.square() @ weights
+        return total + x.square() @ self._each(log[:count])
+
+    def _each(self, log: Tensor) -> Tensor:
+        """Weights of families as weights of their columns `(K,)`."""
+        return (log.exp() / self._sizes)[self._families]
+
+    @property
+    def _noise(self) -> Tensor:
+        """Its variance, as a part of what utilities vary."""
+        return self.hyperparameters[-1].exp() + _LEAST_NOISE
 
     def _learn(self, targets: Tensor) -> None:
         """Adam on the likelihood, with its slope written out: each step is one factor and one inverse."""

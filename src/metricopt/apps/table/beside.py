@@ -25,12 +25,14 @@ def columns_beside(frame: Any, names: Sequence[str]) -> tuple[Tensor | dict[str,
         names: of the columns. One is handed over as `(N,)`; of several each under its name.
 
     Raises:
-        DataError: a cell is empty or infinite.
+        DataError: a cell is empty.
 
     >>> import pandas as pd
     >>> columns_beside(pd.DataFrame({"region": ["south", "north"], "cost": [2.0, 5.0]}), ["region", "cost"])
     ({'region': tensor([1, 0]), 'cost': tensor([2., 5.])}, ("The metric is told 'region' as 0 north, 1 south.",))
     """
+    if not names:
+        return None, ()
     found, notes = {}, []
     for name in names:
         column = frame[name]
@@ -42,8 +44,6 @@ def columns_beside(frame: Any, names: Sequence[str]) -> tuple[Tensor | dict[str,
             )
         if column.dtype.kind in "biuf":
             values = torch.from_numpy(np.array(column))
-            if not bool(values.isfinite().all()):
-                raise DataError(f"column {name!r} holds infinity, and --beside tells it the metric; replace it")
             found[name] = values.float() if values.is_floating_point() else values.long()
             continue
         labels, codes = np.unique(np.array(column, dtype=str), return_inverse=True)
@@ -51,6 +51,4 @@ def columns_beside(frame: Any, names: Sequence[str]) -> tuple[Tensor | dict[str,
         shown = ", ".join(f"{number} {label}" for number, label in enumerate(labels[:_TOLD]))
         more = f" and {len(labels) - _TOLD} more" if len(labels) > _TOLD else ""
         notes.append(f"The metric is told {name!r} as {shown}{more}.")
-    if not found:
-        return None, ()
     return (found[names[0]] if len(names) == 1 else found), tuple(notes)

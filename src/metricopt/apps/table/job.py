@@ -169,7 +169,7 @@ def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[
     inputs = [name for name in names if name != request.target and name not in request.drop]
     if not inputs:
         raise DataError(f"{request.path.name} has no column to predict {request.target!r} from")
-    _refuse_infinite(file.frame, inputs)
+    _refuse_infinite(file.frame, (*inputs, *request.beside))
     kept = file.frame.loc[target.kept].reset_index(drop=True)
     beside, told = columns_beside(kept, request.beside)
     frame = kept[inputs]

@@ -92,7 +92,7 @@ def _one_metric(request: TableRequest, target: Target, parts: TableParts) -> Tab
         rows = target.values[parts.search]
         first_call = FirstCall(plain, _made_up(target, rows), rows, any_value=stated)
     else:
-        _asked(replace(plain, bounds=WIDE) if stated else plain, _made_up(target, target.values), target.judged_by())
+        _asked(replace(plain, bounds=WIDE) if stated else plain, _made_up(target, target.values), target.judged_by)
     metric, notes = plain, _notes_on_sign(plain)
     scale = target.meaning(parts.train)
     if isinstance(scale, TargetScale):

@@ -73,6 +73,7 @@ class Target:
         """What the metric alone is told of these rows; None where there is nothing."""
         return None if self.beside is None else take(self.beside, rows)
 
+    @property
     def judged_by(self) -> Any:
         """What a metric gets beside its outputs for all rows."""
         return self.values if self.beside is None else Judged(self.values, self.beside)

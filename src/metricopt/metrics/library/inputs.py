@@ -35,13 +35,13 @@ class Inputs:
     def counts(self) -> tuple[Tensor, Tensor, Tensor]:
         """Hits, false alarms and misses `(K,)` int64: of the positive class, of each class, or of each label."""
         if self.kind == "multilabel":
-            said, true = self.labels().bool(), self.targets.bool()
-            hits, alarms, missed = ((one & other).sum(dim=0).cpu() for one, other in _pairs(said, true))
-            return hits, alarms, missed
-        matrix = self.matrix()
-        hits = matrix.diagonal()
-        alarms, missed = matrix.sum(dim=0) - hits, matrix.sum(dim=1) - hits
-        return (hits[1:], alarms[1:], missed[1:]) if self.kind == "binary" else (hits, alarms, missed)
+            said = self.labels()
+            hits, predicted, there = (one.sum(dim=0).cpu() for one in (said * self.targets, said, self.targets))
+        else:
+            matrix = self.matrix()
+            of = slice(1, None) if self.kind == "binary" else slice(None)
+            hits, predicted, there = (one[of] for one in (matrix.diagonal(), matrix.sum(dim=0), matrix.sum(dim=1)))
+        return hits, predicted - hits, there - hits
 
     def columns(self) -> tuple[Tensor, Tensor]:
         """One ranking problem per column, `(K, N)` each: one-vs-rest probabilities for multiclass.
@@ -55,10 +55,6 @@ class Inputs:
             return self.scores.T, self.targets.T
         classes = torch.arange(self.classes, device=self.targets.device)
         return to_probabilities(self.scores, self.kind).T, (self.targets[None] == classes[:, None]).long()
-
-
-def _pairs(said: Tensor, true: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
-    return (said, true), (said, ~true), (~said, true)
 
 
 def read(name: str, kinds: tuple[ScoreKind, ...], scores: Tensor, targets: Tensor) -> Inputs:
