@@ -49,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     frame.to_csv(home / "cases.csv", index=False)
     frame.assign(price=frame["price"].where(frame.index != 7)).to_csv(home / "gap.csv", index=False)
+    frame.assign(price=frame["price"].where(frame.index != 7, np.inf)).to_csv(home / "endless.csv", index=False)
     (home / "own.py").write_text(METRIC)
     return home
 
@@ -108,6 +109,7 @@ def test_of_numbers_in_their_own_units(folder: Path, tmp_path: Path) -> None:
         ({}, "name the columns that it is told of each row with --beside"),
         ({"beside": ("prise",)}, "did you mean 'price'"),
         ({"beside": ("price",), "path": "gap.csv"}, "column 'price' has 1 empty cells"),
+        ({"beside": ("price",), "path": "endless.csv"}, "column 'price' holds infinity in 1 rows"),
     ],
 )
 def test_a_mistake_is_one_line(folder: Path, tmp_path: Path, choices: dict[str, Any], told: str) -> None:
