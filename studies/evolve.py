@@ -50,7 +50,7 @@ from metricopt.evolution import (
 from metricopt.losses import get_loss
 from metricopt.metrics import Metric
 from metricopt.runtime import ResultStore, RunKey, describe_environment
-from studies.evolve_tasks import GROUPS, SETTINGS, STEPS, TASKS, Rows, cut, metric_of
+from studies.evolve_tasks import GROUPS, SETTINGS, STEPS, TASKS, Rows, Task, cut, metric_of
 
 ROWS = Path(__file__).resolve().parent / "results" / "evolve.jsonl"
 # --- the losses ----------------------------------------------------------------------------------------------------
@@ -203,6 +203,8 @@ def ways_of(name: str) -> dict[str, Way]:
 
 def key_of(name: str, way: str, seed: int, settings: EvolutionSettings = SETTINGS) -> RunKey:
     plain = settings.to_plain() | {"steps": STEPS}
+    if TASKS[name].batch != Task.batch:
+        plain["batch"] = TASKS[name].batch
     return RunKey(task=name, method=way, metric=TASKS[name].metric, seed=seed, settings=plain)
 
 
