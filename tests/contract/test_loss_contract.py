@@ -17,7 +17,7 @@ from metricopt._errors import ConfigError
 from metricopt._metric_names import AIMS, canonical
 from metricopt._random import generator
 from metricopt.losses import LOSSES, get_loss
-from metricopt.metrics import ALIASES, METRICS
+from metricopt.metrics import METRICS
 
 CASES = [(name, kind) for name, entry in LOSSES.items() for kind in entry.card.targets]
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
@@ -48,7 +48,7 @@ def test_the_card_names_real_things(name):
 
 def test_metrics_and_losses_speak_of_the_same_metrics():
     assert {canonical(name) for name in METRICS} == set(METRICS) <= set(AIMS)
-    assert {alias: canonical(alias) for alias in ALIASES} == ALIASES
+    assert {alias: canonical(alias) for alias in METRICS.aliases} == METRICS.aliases
 
 
 @every_case

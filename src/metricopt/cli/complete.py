@@ -15,10 +15,10 @@ Proposals = list[tuple[str, str]]
 
 def metrics(incomplete: str) -> Proposals:
     """Metrics of the library, metrics of numbers and, where none of them fits, scorers of scikit-learn."""
-    from ..metrics import ALIASES, METRICS, SHORT_NAMES
+    from ..metrics import METRICS, SHORT_NAMES
 
     found = [(name, entry.card.title) for name, entry in METRICS.items()]
-    found += [(name, f"the same as {of}") for name, of in ALIASES.items()]
+    found += [(name, f"the same as {of}") for name, of in METRICS.aliases.items()]
     found += [(name, short.title) for name, short in SHORT_NAMES.items()]
     found = _starting(found, incomplete)
     if found:

@@ -23,9 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 def metrics(as_json: JsonList = False) -> None:
     """List the metrics of the library, and the short names of scikit-learn's metrics of numbers."""
-    from ..metrics import ALIASES, METRICS, SHORT_NAMES
+    from ..metrics import METRICS, SHORT_NAMES
 
-    others = {name: [a for a, target in ALIASES.items() if target == name] for name in METRICS}
+    others = {name: [a for a, target in METRICS.aliases.items() if target == name] for name in METRICS}
     found = [
         _metric(name, card.title, card.higher_is_better, card.kinds, others[name])
         for name, card in ((name, entry.card) for name, entry in METRICS.items())

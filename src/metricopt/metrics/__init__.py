@@ -8,12 +8,11 @@ from .from_function import from_function, from_model_function
 from .from_sklearn import from_sklearn
 from .from_torchmetrics import from_torchmetrics
 from .judged import Judged
-from .library import ALIASES, METRICS, MetricCard, MetricEntry, get_metric
+from .library import METRICS, MetricCard, MetricEntry, get_metric
 from .metric import Metric
 from .short_names import SHORT_NAMES, ShortName
 
 __all__ = [
-    "ALIASES",
     "METRICS",
     "SHORT_NAMES",
     "Budget",

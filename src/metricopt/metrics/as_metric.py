@@ -11,7 +11,7 @@ from .direction import settled_direction
 from .from_function import from_function, name_of
 from .from_sklearn import from_sklearn, is_scorer
 from .from_torchmetrics import from_torchmetrics
-from .library import ALIASES, METRICS, get_metric
+from .library import METRICS, get_metric
 from .metric import Metric
 from .short_names import SHORT_NAMES
 
@@ -47,7 +47,7 @@ def as_metric(
     given: dict[str, Any] = {"name": name, "bounds": bounds, "reads": reads}
     given = {key: value for key, value in given.items() if value is not None}
     if isinstance(metric, str):
-        if ALIASES.get(metric, metric) not in METRICS:
+        if metric not in METRICS:
             _check_known(metric)
             return from_sklearn(metric, higher_is_better=higher_is_better, **given)
         metric = get_metric(metric)
@@ -83,7 +83,7 @@ def _check_known(name: str) -> None:
 
     scorers = get_scorer_names()
     if name not in scorers and name not in SHORT_NAMES:
-        close = difflib.get_close_matches(name, [*METRICS, *ALIASES, *SHORT_NAMES, *scorers], n=1)
+        close = difflib.get_close_matches(name, [*METRICS, *METRICS.aliases, *SHORT_NAMES, *scorers], n=1)
         raise ConfigError(
             f"no metric named {name!r}"
             + (f"; did you mean {close[0]!r}? There are: " if close else "; there are: ")

@@ -11,7 +11,7 @@ from .._registry import Registry
 from .._types import Reads
 from .direction import settled_direction
 from .from_function import name_of
-from .library import ALIASES, METRICS
+from .library import METRICS
 from .metric import Metric
 from .short_names import scorer_name
 
@@ -106,7 +106,7 @@ def rates_numbers(name: object) -> bool:
     >>> rates_numbers("mae"), rates_numbers("neg_mean_squared_error"), rates_numbers("f1"), rates_numbers("no such")
     (True, True, False, False)
     """
-    if not isinstance(name, str) or ALIASES.get(name, name) in METRICS:  # those are of classes; no import to find out
+    if not isinstance(name, str) or name in METRICS:  # those are of classes; no import to find out
         return False
     from sklearn.metrics import get_scorer, get_scorer_names
 

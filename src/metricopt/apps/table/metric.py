@@ -12,7 +12,7 @@ from torch import Tensor
 from ..._digest import digest
 from ..._errors import ConfigError, MetricError
 from ..._random import generator
-from ...metrics import ALIASES, METRICS, Constraint, Metric, constrained, metric_from_spec
+from ...metrics import METRICS, Constraint, Metric, constrained, metric_from_spec
 from ...metrics.constrained import split_limit
 from ...metrics.external.from_spec import direction_of_limit, in_options
 from ...metrics.from_sklearn import rates_numbers
@@ -140,7 +140,7 @@ def _named(request: TableRequest, bounds: tuple[float, float] | None) -> Metric:
 
 def _refuse_metric_of_classes(text: str, target: Target) -> None:
     bare = text.strip().partition("(")[0]
-    classes = ALIASES.get(bare, bare) in METRICS
+    classes = bare in METRICS
     if not classes and ":" not in text and not text.endswith(".py"):
         classes = getattr(metric_from_spec(text, bounds=WIDE).fn, "regression", True) is False
     if classes:

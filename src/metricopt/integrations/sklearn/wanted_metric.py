@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..._errors import ConfigError
 from ..._types import Reads
-from ...metrics import ALIASES, METRICS, Metric, as_metric, from_sklearn
+from ...metrics import METRICS, Metric, as_metric, from_sklearn
 from ...metrics.constrained import Subject
 from ...metrics.from_sklearn import is_scorer, rates_numbers
 from ...metrics.short_names import scorer_name
@@ -41,7 +41,7 @@ def classifier_metric(
             f"metric {metric!r} rates numbers, and a classifier predicts classes; name one such as f1, or use "
             "MetricOptRegressor"
         )
-    if isinstance(metric, str) and ALIASES.get(metric, metric) not in METRICS:
+    if isinstance(metric, str) and metric not in METRICS:
         found = as_metric(metric, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
         return replace(found, fn=_of_labels(scorer_named(metric), classes))
     if is_scorer(metric):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 import shutil
@@ -15,7 +14,7 @@ from ..._types import Reads
 from ..as_metric import as_metric
 from ..constrained import Constraint, split_limit
 from ..from_function import from_function
-from ..library import ALIASES, METRICS, get_metric
+from ..library import METRICS, get_metric
 from ..metric import Metric
 from .command import FILE, from_command, unfilled
 from .endpoint import from_url
@@ -188,10 +187,10 @@ def _with_options(text: str) -> Metric:
     match = _WITH_OPTIONS.fullmatch(text)
     assert match is not None
     name, inside = match.groups()
-    if ALIASES.get(name, name) not in METRICS:
-        close = difflib.get_close_matches(name, [*METRICS, *ALIASES], n=1)
+    if name not in METRICS:
+        close = METRICS.close_to(name)
         raise ConfigError(
-            f"no metric named {name!r} that takes options" + (f"; did you mean {close[0]!r}?" if close else "")
+            f"no metric named {name!r} that takes options" + (f"; did you mean {close!r}?" if close else "")
         )
     options: dict[str, float] = {}
     for part in inside.split(",") if inside.strip() else []:

@@ -12,7 +12,7 @@ from ..metric import Metric
 from . import agreement, overlap, ranking, rates, recall_at_k
 from .card import MetricCard, MetricEntry
 
-METRICS: Registry[MetricEntry] = Registry("metric")
+METRICS: Registry[MetricEntry] = Registry("metric", aliases=ALIASES)
 for _card, _factory in (
     (overlap.MCR, overlap.mcr),
     (overlap.ACCURACY, overlap.accuracy),
@@ -48,7 +48,7 @@ def get_metric(name: str, **options: Any) -> Metric:
     >>> get_metric("recall_at_k", k=5).name
     'recall_at_k(k=5)'
     """
-    entry = METRICS[ALIASES.get(name, name)]
+    entry = METRICS[name]
     parameters = inspect.signature(entry.factory).parameters
     unknown = sorted(set(options) - set(parameters))
     missing = [p.name for p in parameters.values() if p.default is p.empty and p.name not in options]
@@ -61,4 +61,4 @@ def get_metric(name: str, **options: Any) -> Metric:
     return entry.factory(**options)
 
 
-__all__ = ["ALIASES", "METRICS", "MetricCard", "MetricEntry", "get_metric"]
+__all__ = ["METRICS", "MetricCard", "MetricEntry", "get_metric"]
