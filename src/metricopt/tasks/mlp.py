@@ -52,7 +52,8 @@ def mlp(
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """`nn.Linear` with its usual initial values, uniform in +-1/sqrt(inputs), drawn from `generator`."""
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # "meta" draws no random numbers
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(inputs, outputs)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)

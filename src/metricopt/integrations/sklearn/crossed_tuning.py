@@ -171,7 +171,8 @@ def _tested(whole: Outcome, verdict: Verdict, terms: tuple[Term, ...], *, calls:
 
 def identity_layer(width: int) -> nn.Linear:
     """A linear layer that gives its input `(N, width)` back: what a shift and a scale of scores fold into."""
-    layer = nn.Linear(width, width, device="meta").to_empty(device="cpu")  # "meta" draws no random numbers
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(width, width)
     with torch.no_grad():
         layer.weight.copy_(torch.eye(width))
         layer.bias.zero_()

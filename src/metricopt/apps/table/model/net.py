@@ -52,14 +52,11 @@ class TableNet:
         Args:
             generator: draws the initial weights; the global random state is not touched.
         """
-        with torch.device("meta"):  # draws no random numbers
+        with torch.random.fork_rng(devices=[]):
             network = self.layers()
-        network.to_empty(device="cpu")
         for layer in network:
             if isinstance(layer, nn.Linear):
                 _draw(layer, generator)
-            elif isinstance(layer, nn.BatchNorm1d):
-                layer.reset_parameters()  # ones and zeros
         return network
 
     def layers(self) -> nn.Sequential:

@@ -98,10 +98,9 @@ class TableModel:
             shape = TableNet.from_settings(fields.value("network"))
             # A network of meta tensors costs nothing, however large a damaged file says it is.
             with torch.device("meta"):
-                template = shape.layers()
-            check_template(path, tensors, template.state_dict())
-            network = template.to_empty(device="cpu")
-            network.load_state_dict(tensors)
+                network = shape.layers()
+            check_template(path, tensors, network.state_dict())
+            network.load_state_dict(tensors, assign=True)
             return cls(encoder=encoder, shape=shape, network=network.eval(), target=_target(fields.value("target")))
         except (CheckpointError, ConfigError) as error:
             raise CheckpointError(f"{path} does not fit together: {shortened(error)}") from error
