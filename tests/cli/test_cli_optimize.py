@@ -298,5 +298,7 @@ def test_without_an_acceptance_test_what_looks_better_is_kept_and_the_result_say
     page = Path(found["report"]).read_text()
     assert "Accepted, not verified" in page
     assert "The search was trusted, without an acceptance test" in page
+    few = invoke("people.csv", *QUICK, "--calls", "60")
+    assert "give at least 62, or --acceptance none" in few.stderr
     wrong = invoke("people.csv", *QUICK, "--acceptance", "nothing")
     assert wrong.exit_code == 2 and "or none for no test" in wrong.stderr

@@ -18,7 +18,7 @@ _WORDS = (
     (re.compile(r"higher_is_better=False"), "--minimize"),
     (re.compile(r"pass reads= one of"), "pass --reads with one of"),
     (re.compile(r"with reads= what"), "with --reads what"),
-    (re.compile(r", or acceptance=None to go without the test"), ""),
+    (re.compile(r"acceptance=None"), "--acceptance none"),
     (re.compile(r", or make a new Metric with dataclasses.replace"), ""),
     (re.compile(r"acceptance=\(inputs, targets\)"), "more rows"),
 )
