@@ -12,15 +12,6 @@ from hypothesis import HealthCheck, settings
 
 from tally import Tally
 
-settings.register_profile(
-    "metricopt",
-    derandomize=True,
-    deadline=None,
-    max_examples=30,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="the exhaustive forms as well, in full: `make test-all`")
@@ -53,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: runs with --all alone")
     config.addinivalue_line("markers", "gpu: needs a GPU; `make test-gpu` runs these")
     os.environ["METRICOPT_TEST_ALL"] = str(int(config.getoption("--all")))
+    settings.register_profile(
+        "metricopt",
+        derandomize=True,
+        deadline=None,
+        max_examples=30 if config.getoption("--all") else 10,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     settings.load_profile("metricopt")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=False)

@@ -12,16 +12,22 @@ import torch
 DOCS = Path(__file__).parents[1] / "docs"
 #: Pages whose examples need more than the library have tests of their own.
 ELSEWHERE = {"integrations.md"}
+#: Recipes that take long run with --all.
+LONG = {"costs.md", "images.md", "imbalance.md", "language-model.md", "ranking.md"}
 
 
 def _blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if _blocks(page) and page.name not in ELSEWHERE]
+PAGES = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.full] if page.name in LONG else [])
+    for page in sorted(DOCS.rglob("*.md"))
+    if _blocks(page) and page.name not in ELSEWHERE
+]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,10 +124,14 @@ class Problem:
 
     # --- metric calls -----------------------------------------------------------------------------
 
-    def observe(self, phis: Tensor) -> Tensor:
+    def observe(self, phis: Tensor, outputs: Any = None) -> Tensor:
         """Utilities `(n,)` of phis `(n, d)` on the search split, one metric call each.
 
         Every finished call is in the memory at once, so nothing paid for is lost when a later one fails.
+
+        Args:
+            phis: to ask about.
+            outputs: theirs, as `outputs` gives them, where they are at hand: it saves the passes through the model.
 
         Raises:
             BudgetExhausted: before the call that the budget does not cover.
@@ -135,14 +139,15 @@ class Problem:
         """
         self.spec.check(phis)
         utilities: list[float] = []
-        for chunk in phis.split(self._ask.at_once(POPULATION)):
+        at_once = self._ask.at_once(POPULATION)
+        for first, chunk in zip(range(0, len(phis), at_once), phis.split(at_once), strict=True):
             left = self.meter.calls_left
             count = len(chunk) if left is None else max(min(left, len(chunk)), 1)  # one too many: `spend` says so
             if self.metric.reads == "model":
                 questions: list[Question] = [(self.workload.adapted.merged(phi),) for phi in chunk[:count]]
             else:
-                outputs = self.outputs(chunk[:count])
-                questions = [self._question(member(outputs, i)) for i in range(count)]
+                given, at = (self.outputs(chunk[:count]), 0) if outputs is None else (outputs, first)
+                questions = [self._question(member(given, at + i)) for i in range(count)]
             for phi, raw in zip(chunk, self._ask(self.metric, questions, self.meter), strict=False):
                 utilities.append(self._record(phi, raw))
             if count < len(chunk):

@@ -27,6 +27,7 @@ def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["bench", "run", *map(str, arguments)])
 
 
+@pytest.mark.full
 def test_two_programs_fill_one_table(tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     program = [sys.executable, "-c", "from metricopt.cli import main; main()", "bench", "run", *QUICK]

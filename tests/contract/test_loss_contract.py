@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch.func import grad, vmap
 
 import loss_case
+from how_many import everything
 from loss_case import CLASSES, ROWS, example
 from metricopt._errors import ConfigError
 from metricopt._metric_names import AIMS, canonical
@@ -22,7 +23,7 @@ from metricopt.metrics import METRICS
 CASES = [(name, kind) for name, entry in LOSSES.items() for kind in entry.card.targets]
 every_case = pytest.mark.parametrize(("name", "kind"), CASES)
 every_loss = pytest.mark.parametrize("name", LOSSES)
-few = settings(max_examples=10)  # of each of some hundred cases
+few = settings(max_examples=10 if everything() else 3)  # of each of some hundred cases
 
 
 def some(**conditions: object) -> pytest.MarkDecorator:

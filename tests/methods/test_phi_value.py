@@ -53,6 +53,7 @@ def test_every_preset_ends_within_every_budget(name: str, calls: int) -> None:
     assert bool(result.phi.isfinite().all())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_seed_decides_everything(name: str) -> None:
     first, again = ran(name, 30, 0), quick(PRESETS[name]).run(tiny_problem(calls=30), seed=0)

@@ -123,8 +123,17 @@ TOO_WIDE = """() => [...document.querySelectorAll("main *")]
   .map((each) => each.outerHTML.slice(0, 99))"""
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *(pytest.param(name, DESK, id=f"{name}-desk") for name in STORIES),
+        # Of small windows one page without --all.
+        *(
+            pytest.param(name, PHONE, id=f"{name}-phone", marks=[pytest.mark.full] if number else [])
+            for number, name in enumerate(STORIES)
+        ),
+    ],
+)
 def test_a_page_fits_and_every_control_works(
     browser: Browser, tmp_path: Path, name: str, size: tuple[int, int]
 ) -> None:

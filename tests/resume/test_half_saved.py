@@ -12,7 +12,10 @@ from metricopt._errors import CheckpointError
 from .conftest import Runs
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "report_data.json", "rows.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    ["rows.jsonl", *(pytest.param(name, marks=pytest.mark.full) for name in ("model.safetensors", "report_data.json"))],
+)
 def test_an_outcome_with_a_file_of_another_one_is_refused(runs: Runs, tmp_path: Path, name: str) -> None:
     assert runs.run(tmp_path / "run")["finished"]
     file = tmp_path / "run" / name

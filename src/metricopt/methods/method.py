@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -154,12 +154,12 @@ def best_observed(problem: Problem, diagnostics: Mapping[str, float] | None = No
     return Proposal(phi=phis[best], utility=float(utilities[best]), diagnostics=diagnostics or {})
 
 
-def observe_within_budget(problem: Problem, phis: Tensor) -> Tensor:
-    """Utilities of as many of `phis` as the budget covers, in order; possibly none."""
+def observe_within_budget(problem: Problem, phis: Tensor, outputs: Any = None) -> Tensor:
+    """Utilities of as many of `phis` as the budget covers, in order; possibly none. `outputs` as `Problem.observe`."""
     count = problem.affordable(len(phis))
     before = len(problem.observations[1])
     try:
-        return problem.observe(phis[:count]) if count else torch.zeros(0, dtype=torch.float64)
+        return problem.observe(phis[:count], outputs) if count else torch.zeros(0, dtype=torch.float64)
     except BudgetExhausted:  # the time ran out half-way
         return problem.observations[1][before:]
 

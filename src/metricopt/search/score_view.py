@@ -22,8 +22,8 @@ _FAR = 1e4
 _TOGETHER = 8
 #: Training rows that profiles are pooled with.
 _MOST_POOLED = 4096
-#: With more numbers of features than this a batch takes fewer rows.
-_BATCH_NUMBERS = 1 << 21
+#: With more numbers of features than this a batch takes fewer rows, and a pass over the search split is dear.
+_MANY_NUMBERS = 1 << 21
 
 
 class Batch(NamedTuple):
@@ -61,7 +61,10 @@ class ScoreView:
         first = torch.zeros(1, dtype=torch.long)
         one = self.workload.search_features(first)
         self._share = 0.0 if one is None else search_share
-        self._rows = _fitting(rows, (one or self.workload.features(first))[0])
+        numbers = _numbers((one or self.workload.features(first))[0])
+        self._rows = max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
+        #: Whether a pass over the search split costs more than what a search does beside it.
+        self.dear = numbers * len(self._targets) > _MANY_NUMBERS
         self._chances = _chances(self._targets, self.workload.train_targets, self.workload.train_size)
         self.z = torch.zeros(0, self.dim)
         self.psi = torch.zeros(0, len(profile.columns))
@@ -76,19 +79,36 @@ class ScoreView:
         """`(m,)`, of all that was observed, in order."""
         return self.problem.memory.utilities
 
-    def sync(self) -> None:
-        """Take in what was observed since the last time."""
+    def sync(self, outputs: Tensor | None = None) -> None:
+        """Take in what was observed since the last time; `outputs` are those of the points, where they are at hand."""
         new = self.problem.memory.phis[len(self.z) :]
         if len(new):
             z = new / self._scale
-            self.z, self.psi = torch.cat([self.z, z]), torch.cat([self.psi, self.profiles(z)])
+            psi = self.profiles(z) if outputs is None else self.profiles_from(outputs[: len(new)])
+            self.z, self.psi = torch.cat([self.z, z]), torch.cat([self.psi, psi])
 
     @torch.no_grad()
     def profiles(self, z: Tensor) -> Tensor:
         """`(n, K)` on the search split; no metric call."""
-        slices = self.workload.slices_of("val")
-        parts = [self.profile(self._outputs(part), self._targets, slices) for part in z.split(_TOGETHER)]
-        return torch.cat(parts).cpu() if parts else self.psi[:0]
+        parts = [self.profiles_from(self.outputs(part)) for part in z.split(_TOGETHER)]
+        return torch.cat(parts) if parts else self.psi[:0]
+
+    def profiles_and_outputs(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Profiles of points, and their outputs where they are few enough to be kept."""
+        if len(z) > _TOGETHER:
+            return self.profiles(z), None
+        outputs = self.outputs(z)
+        return self.profiles_from(outputs), outputs
+
+    def outputs(self, z: Tensor) -> Tensor:
+        """`(n, N, ...)` on the search split; no metric call."""
+        found: Tensor = self.problem.outputs(self.phi(z))
+        return found
+
+    @torch.no_grad()
+    def profiles_from(self, outputs: Tensor) -> Tensor:
+        """`(n, K)` of such outputs."""
+        return self.profile(_finite(outputs), self._targets, self.workload.slices_of("val")).cpu()
 
     @torch.no_grad()
     def resampled(self, z: Tensor, resamples: int) -> Tensor:
@@ -98,7 +118,7 @@ class ScoreView:
         """
         groups = self.workload.groups
         how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
-        outputs = torch.cat([self._outputs(part) for part in z.split(_TOGETHER)])
+        outputs = torch.cat([_finite(self.outputs(part)) for part in z.split(_TOGETHER)])
         slices = self.workload.slices_of("val")
         if how == "none":
             return self.profile(outputs, self._targets, slices).cpu()[None]
@@ -139,12 +159,6 @@ class ScoreView:
         chances = self._chances / self._chances.sum()
         worth = 1 / float(chances.square().sum())
         return min(worth / min(_MOST_POOLED, self.workload.train_size), 1.0)
-
-    def _outputs(self, z: Tensor) -> Tensor:
-        outputs: Tensor = self.problem.outputs(self.phi(z))
-        found = outputs.float().cpu()
-        # Far out a model may overflow; the metric decides what such outputs are worth, profiles need numbers.
-        return found if bool(found.isfinite().all()) else found.nan_to_num(0.0, posinf=_FAR, neginf=-_FAR)
 
     # --- batches ----------------------------------------------------------------------------------
 
@@ -207,10 +221,14 @@ class ScoreView:
         return torch.multinomial(self._chances, count, replacement=True, generator=self.generator)
 
 
-def _fitting(rows: int, features: Any) -> int:
-    """Rows of a batch: fewer where those of one row are many numbers."""
-    numbers = features.numel() if isinstance(features, Tensor) else 1
-    return max(min(rows, _BATCH_NUMBERS // max(numbers, 1)), min(64, rows))
+def _finite(outputs: Tensor) -> Tensor:
+    """Outputs as profiles take them: far out a model may overflow, and only the metric can say what that is worth."""
+    found = outputs.float().cpu()
+    return found if bool(found.isfinite().all()) else found.nan_to_num(0.0, posinf=_FAR, neginf=-_FAR)
+
+
+def _numbers(features: Any) -> int:
+    return features.numel() if isinstance(features, Tensor) else 1
 
 
 def _some(slices: Tensor | None, index: Tensor) -> Tensor | None:

@@ -178,19 +178,20 @@ class _Run:
             path = self._climb_value(best)
             for step in (len(path) // 2, len(path) - 1) if short else (len(path) - 1,):
                 pool.add("climb", path[step])
-        # Of a long phi moves by chance gain less, and each costs a pass through the model.
-        moves.propose(view.z[best], config.moves if short else max(config.moves // 6, 1), pool)
+        # Each move costs a pass through the model, and of a long phi those by chance gain less.
+        moves.propose(view.z[best], config.moves if short and not view.dear else max(config.moves // 6, 1), pool)
         if not len(pool):
             return
-        psi = view.profiles(pool.z)
+        psi, outputs = view.profiles_and_outputs(pool.z)
         picked = self._picked(psi, pool)
         if not picked:  # the time ran out
             return
         with torch.no_grad():
             mean, spread = self._value(psi[picked], pool.z[picked])
         before, known = len(view.utilities), float(view.utilities.max())
-        observe_within_budget(problem, view.phi(pool.z[picked]))
-        view.sync()
+        outputs = view.outputs(pool.z[picked]) if outputs is None else outputs[picked]
+        observe_within_budget(problem, view.phi(pool.z[picked]), outputs)
+        view.sync(outputs)
         came = view.utilities[before:]
         raw = spread / self._value.inflation
         for place, utility in zip(picked, came.tolist(), strict=False):
