@@ -131,7 +131,7 @@ class Problem:
 
         Args:
             phis: to ask about.
-            outputs: theirs, as `outputs` gives them, where they are at hand: it saves the passes through the model.
+            outputs: theirs, as `outputs` gives them, where a method knows them: it saves the passes through the model.
 
         Raises:
             BudgetExhausted: before the call that the budget does not cover.
@@ -153,14 +153,6 @@ class Problem:
             if count < len(chunk):
                 self.meter.spend(len(chunk) - count)  # raises
         return torch.tensor(utilities, dtype=torch.float64)
-
-    def measure(self, outputs: Tensor, phi: Tensor) -> float:
-        """Utility of outputs that a method made itself, for the phi that they belong to; one metric call.
-
-        It saves the forward pass where a method knows the outputs, as threshold tuning does.
-        """
-        (raw,) = self._ask(self.metric, [self._question(outputs)], self.meter)
-        return self._record(phi, raw)
 
     def resampled_gains(self, phi: Tensor, reference: Tensor, *, resamples: int, seed: int) -> Tensor:
         """How much the gain of `phi` over `reference` varies with the finite search split.

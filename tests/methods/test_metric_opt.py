@@ -68,6 +68,24 @@ def test_what_others_observed_is_in_its_memory() -> None:
     assert len(result.value) == len(result.utilities) == 30
 
 
+def test_where_a_pass_is_dear_fewer_points_are_looked_at_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, outputs = [0], Problem.outputs
+
+    def counted(problem: Problem, phis: Tensor) -> Any:
+        counts[-1] += len(phis)
+        return outputs(problem, phis)
+
+    monkeypatch.setattr(Problem, "outputs", counted)
+    for numbers in (1 << 21, 1):  # 120 rows of two numbers are cheap, or dear
+        monkeypatch.setattr("metricopt.search.score_view._MANY_NUMBERS", numbers)
+        counts.append(0)
+        result = quick(moves=24, batch=48).run(tiny_problem(calls=60), seed=0)
+        assert result.calls == 60 and float(result.utilities.max()) > float(result.utilities[0])
+    _, cheap, dear = counts
+    # Twenty rounds of three calls: 24 moves or 4 are rated; climbs, points that are observed, and the end come to both.
+    assert dear < cheap - 15 * 20
+
+
 def test_calls_that_are_paid_for_survive_a_metric_that_fails() -> None:
     f1, asked = get_metric("f1"), 0
 

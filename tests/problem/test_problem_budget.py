@@ -14,6 +14,7 @@ from metricopt.losses import cross_entropy
 from metricopt.metrics import Budget, Metric, get_metric
 from metricopt.problem import Problem
 from metricopt.workload import Examples
+from metricopt.workload.workload import POPULATION
 from tiny_problem import Ticks, problem_of, tiny_data, tiny_problem
 
 
@@ -45,7 +46,7 @@ _PROBLEM = tiny_problem()
     actions=st.lists(
         st.one_of(
             st.tuples(st.just("observe"), st.integers(1, 10)),
-            st.tuples(st.just("measure"), st.just(1)),
+            st.tuples(st.just("outputs at hand"), st.integers(1, 12)),
             st.tuples(st.just("bootstrap"), st.integers(1, 4)),
             st.tuples(st.just("free"), st.integers(1, 4)),
         ),
@@ -61,8 +62,8 @@ def test_the_budget_is_never_exceeded_by_one_call(limit: int, actions: list[tupl
         try:
             if action == "observe":
                 assert len(problem.observe(batch)) == count
-            elif action == "measure":
-                problem.measure(problem.outputs(batch)[0], batch[0])
+            elif action == "outputs at hand":
+                assert len(problem.observe(batch, problem.outputs(batch))) == count
             elif action == "bootstrap":
                 drawn = problem.resampled_gains(batch[0], problem.start, resamples=count, seed=0)
                 assert problem.meter.calls - before == 2 * len(drawn)
@@ -72,7 +73,7 @@ def test_the_budget_is_never_exceeded_by_one_call(limit: int, actions: list[tupl
                 assert problem.meter.calls == before
         except BudgetExhausted:
             # All that the budget covered was done before it said no.
-            assert action in ("observe", "measure")
+            assert action in ("observe", "outputs at hand")
             assert problem.meter.calls == limit
         assert counted.calls == problem.meter.calls <= limit
     seen, utilities = problem.observations
@@ -119,13 +120,17 @@ def test_time_that_is_up_ends_observing() -> None:
     assert 0 < len(problem.observations[1]) < 7
 
 
-def test_measuring_scores_of_ones_own_costs_one_call() -> None:
-    problem = tiny_problem(calls=2)
-    phi = phis(problem, 1)[0]
-    utility = problem.measure(problem.outputs(phi[None])[0], phi)
-    assert problem.meter.calls == 1
-    assert problem.observe(phi[None]).tolist() == [utility]
-    assert torch.equal(problem.observations[0], torch.stack([phi, phi]))
+def test_outputs_at_hand_are_rated_without_a_pass_through_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = POPULATION + 3  # more than are asked about at once
+    problem = tiny_problem(calls=2 * count)
+    batch = phis(problem, count)
+    there = problem.outputs(batch)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(problem), "outputs", None)
+        utilities = problem.observe(batch, there)
+    assert problem.meter.calls == count
+    assert torch.equal(problem.observe(batch), utilities)
+    assert torch.equal(problem.observations[0], torch.cat([batch, batch]))
 
 
 def test_observations_are_copies() -> None:

@@ -111,11 +111,8 @@ class _Scores:
 
     def utility(self, shift: Tensor) -> float:
         """One metric call."""
-        phi = self._phi(shift)
-        if self._problem.metric.reads == "model":
-            utility = float(self._problem.observe(phi[None])[0])
-        else:
-            utility = self._problem.measure(self.at_zero + shift.to(self.at_zero), phi)
+        outputs = self.at_zero + shift.to(self.at_zero)
+        utility = float(self._problem.observe(self._phi(shift)[None], outputs[None])[0])
         self.tried += 1
         self.best = max(self.best, utility)
         return utility
