@@ -100,7 +100,8 @@ class TableModel:
             with torch.device("meta"):
                 network = shape.layers()
             check_template(path, tensors, network.state_dict())
-            network.load_state_dict(tensors, assign=True)
+            # Copies: what comes out of a file need not lie where kernels want it, which could cost the last bit.
+            network.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
             return cls(encoder=encoder, shape=shape, network=network.eval(), target=_target(fields.value("target")))
         except (CheckpointError, ConfigError) as error:
             raise CheckpointError(f"{path} does not fit together: {shortened(error)}") from error
