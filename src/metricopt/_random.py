@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import torch
+from torch import nn
 
 
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -29,3 +31,13 @@ def derive_seed(*parts: int | str) -> int:
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+@torch.no_grad()
+def redraw(network: nn.Sequential, source: torch.Generator) -> None:
+    """The usual initial values of `nn.Linear`, uniform in +-1/sqrt(inputs), from `source` for every such layer."""
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            bound = 1 / math.sqrt(layer.in_features)
+            for parameter in layer.parameters():
+                parameter.uniform_(-bound, bound, generator=source)

@@ -140,7 +140,8 @@ class Problem:
         self.spec.check(phis)
         utilities: list[float] = []
         at_once = self._ask.at_once(POPULATION)
-        for first, chunk in zip(range(0, len(phis), at_once), phis.split(at_once), strict=True):
+        for first in range(0, len(phis), at_once):
+            chunk = phis[first : first + at_once]
             left = self.meter.calls_left
             count = len(chunk) if left is None else max(min(left, len(chunk)), 1)  # one too many: `spend` says so
             if self.metric.reads == "model":

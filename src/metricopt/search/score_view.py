@@ -61,7 +61,8 @@ class ScoreView:
         first = torch.zeros(1, dtype=torch.long)
         one = self.workload.search_features(first)
         self._share = 0.0 if one is None else search_share
-        numbers = _numbers((one or self.workload.features(first))[0])
+        row = (one or self.workload.features(first))[0]
+        numbers = row.numel() if isinstance(row, Tensor) else 1
         self._rows = max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
         #: Whether a pass over the search split costs more than what a search does beside it.
         self.dear = numbers * len(self._targets) > _MANY_NUMBERS
@@ -225,10 +226,6 @@ def _finite(outputs: Tensor) -> Tensor:
     """Outputs as profiles take them: far out a model may overflow, and only the metric can say what that is worth."""
     found = outputs.float().cpu()
     return found if bool(found.isfinite().all()) else found.nan_to_num(0.0, posinf=_FAR, neginf=-_FAR)
-
-
-def _numbers(features: Any) -> int:
-    return features.numel() if isinstance(features, Tensor) else 1
 
 
 def _some(slices: Tensor | None, index: Tensor) -> Tensor | None:

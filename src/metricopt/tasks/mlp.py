@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from itertools import pairwise
 
 import torch
 from torch import nn
 
 from .._checks import at_least
 from .._errors import ConfigError
+from .._random import redraw
 
 
 def mlp(
@@ -41,21 +42,12 @@ def mlp(
     at_least("features", features, 1)
     if not 0.0 <= dropout < 1.0:
         raise ConfigError(f"dropout must lie in [0, 1), got {dropout!r}")
-    layers: list[nn.Module] = []
-    width = features
     for out in hidden:
         at_least("hidden widths", out, 1)
-        layers += [_linear(width, out, generator), nn.BatchNorm1d(out), nn.LeakyReLU(slope), nn.Dropout(dropout)]
-        width = out
-    return nn.Sequential(*layers, _linear(width, 1, generator))
-
-
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """`nn.Linear` with its usual initial values, uniform in +-1/sqrt(inputs), drawn from `generator`."""
+    layers: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):
-        layer = nn.Linear(inputs, outputs)
-    bound = 1 / math.sqrt(inputs)
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
-    return layer
+        for width, out in pairwise((features, *hidden)):
+            layers += [nn.Linear(width, out), nn.BatchNorm1d(out), nn.LeakyReLU(slope), nn.Dropout(dropout)]
+        network = nn.Sequential(*layers, nn.Linear((features, *hidden)[-1], 1))
+    redraw(network, generator)
+    return network

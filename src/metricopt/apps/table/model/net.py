@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from ...._checks import at_least, below_one
 from ...._errors import CheckpointError, ConfigError
+from ...._random import redraw
 from .settings_fields import Fields
 
 
@@ -54,9 +54,7 @@ class TableNet:
         """
         with torch.random.fork_rng(devices=[]):
             network = self.layers()
-        for layer in network:
-            if isinstance(layer, nn.Linear):
-                _draw(layer, generator)
+        redraw(network, generator)
         return network
 
     def layers(self) -> nn.Sequential:
@@ -85,11 +83,3 @@ class TableNet:
             )
         except ConfigError as error:
             raise CheckpointError(f"a saved table network cannot be built: {error}. Save it again.") from error
-
-
-def _draw(layer: nn.Linear, generator: torch.Generator) -> None:
-    """The usual initial values of `nn.Linear`, uniform in +-1/sqrt(inputs), from `generator`."""
-    bound = 1 / math.sqrt(layer.in_features)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter.uniform_(-bound, bound, generator=generator)
