@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metricopt._errors import ConfigError
 from metricopt.job.acceptance import paired_test, planned_resamples, repeated_test
-from metricopt.job.same_rows import row_hashes, shared
+from metricopt.job.same_rows import shared
 from metricopt.job.split import search_and_acceptance
 from metricopt.metrics import Metric, from_model_function, get_metric
 from metricopt.workload import Examples, few_classes, resample
@@ -117,7 +117,7 @@ def test_where_time_is_up_the_fewest_pairs_are_made() -> None:
 def test_equal_examples_stay_on_one_side() -> None:
     inputs = torch.arange(100.0)[:, None].repeat(3, 1)
     seen, holdout = search_and_acceptance(Examples(inputs=inputs, targets=inputs[:, 0] % 2), share=0.4)
-    assert shared(row_hashes(holdout), row_hashes(seen)) == 0.0
+    assert shared(holdout.hashes, seen.hashes) == 0.0
     assert len(seen) + len(holdout) == 300
     with pytest.raises(ConfigError, match="too few different examples"):
         search_and_acceptance(Examples(inputs=torch.zeros(300, 2), targets=torch.zeros(300)), share=0.4)

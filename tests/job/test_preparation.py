@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
 
 from job_case import QUICK, Case, threshold_case
 from metricopt import Budget, Metric, learn_value, optimize
-from metricopt._errors import ConfigError, DataError
+from metricopt._errors import ConfigError
 from metricopt.job.adaptation import FAMILIES, adapt
 from metricopt.job.preparation import Settings, prepare
 from metricopt.job.stages import plan, run_stages
@@ -224,37 +223,6 @@ def test_inputs_may_be_a_mapping_of_keywords(case: Case) -> None:
     mapped = Case(model=Named(case.model), train=named(case.train), val=named(case.val)).optimized()
     assert mapped.before == pytest.approx(plain.before, abs=1e-6)
     assert mapped.accepted  # another name of the first layer draws another projection
-
-
-def test_a_stream_ends_like_memory(case: Case) -> None:
-    held = case.optimized(method="threshold")
-    streamed = Case(
-        model=case.model,
-        train=TensorDataset(*case.train),  # type: ignore[arg-type]
-        val=TensorDataset(*case.val),  # type: ignore[arg-type]
-    ).optimized(method="threshold", stream=True)
-    assert streamed.accepted
-    assert streamed.after == pytest.approx(held.after, abs=0.05)  # another split of the same rows
-    with pytest.raises(DataError, match="stream=True reads a Dataset or a DataLoader"):
-        case.optimized(stream=True)
-
-
-def test_groups_of_a_stream_are_drawn_together(case: Case) -> None:
-    train, val = TensorDataset(*case.train), TensorDataset(*case.val)
-    made = prepare(
-        case.model,
-        metric=get_metric("f1"),
-        train=train,
-        val=val,
-        acceptance=0.4,
-        settings=Settings(stream=True, groups=torch.arange(600) // 6),
-    )
-    assert made.holdout_groups is not None
-    assert made.workload.groups is not None
-    assert not set(made.holdout_groups.tolist()) & set(made.workload.groups.tolist())
-    streamed = Case(model=case.model, train=train, val=val)  # type: ignore[arg-type]
-    assert streamed.optimized(method="threshold", stream=True, groups=torch.arange(600) // 6).accepted
-    assert streamed.optimized(method="threshold", stream=True, acceptance=case.val).accepted  # rows of its own
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 import metricopt
 from metricopt import InputBias, OutputShift, attach, get_loss
@@ -16,7 +16,7 @@ from metricopt.metrics import Budget, as_metric
 from metricopt.problem import Problem
 from metricopt.profiles import Slices, UnlabelledProfile, clusters
 from metricopt.search import ScoreView
-from metricopt.workload import TensorWorkload
+from metricopt.workload import StreamedWorkload, TensorWorkload
 
 ROWS = 240
 X = torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(0))
@@ -69,18 +69,18 @@ def test_batches_and_second_opinions_know_the_slices_of_their_rows() -> None:
 def test_clusters_of_the_features_are_the_same_ones_for_all_rows() -> None:
     places = torch.tensor([[-9.0], [0.0], [9.0]]).expand(3, 3)
     x = places.repeat(20, 1) + 0.1 * torch.randn(60, 3, generator=torch.Generator().manual_seed(1))
-    found = clusters(lambda rows: rows, x, 3)
+    found = clusters(lambda rows: rows, [x], 3)
     first = found(places).argmax(dim=1)
     assert sorted(first.tolist()) == [0, 1, 2]
     assert torch.equal(found(x).argmax(dim=1), first.repeat(20))
-    moved = clusters(lambda rows: rows, x + 1, 3)
-    assert clusters(lambda rows: rows, x, 3).names == found.names != moved.names
+    moved = clusters(lambda rows: rows, [x + 1], 3)
+    assert clusters(lambda rows: rows, [x], 3).names == found.names != moved.names
 
 
 def test_clusters_of_maps_of_features_are_of_their_means() -> None:
     images = torch.zeros(40, 2, 4, 4)
     images[20:] = 1.0
-    members = clusters(lambda rows: rows, images, 2)(images)
+    members = clusters(lambda rows: rows, images.split(7), 2)(images)
     assert members[:20].unique(dim=0).shape[0] == 1 and not torch.equal(members[0], members[-1])
 
 
@@ -97,8 +97,8 @@ def test_rows_may_be_in_several_slices() -> None:
         (lambda: Slices(names=["a", "b"], of=lambda x: x[:, 0])(X), "0 to 1, or 2 booleans"),
         (lambda: Slices(names=["a", "b"], of=lambda x: torch.full((len(x),), 2))(X), "from 2 to 2"),
         (lambda: Slices(names=["a", "b"], of=lambda x: x["age"] > 3)(X), "the function of slices raised IndexError"),
-        (lambda: clusters(lambda x: x, X[:15], 2), "2 clusters need at least 20 rows, got 15"),
-        (lambda: clusters(lambda x: x, [{"a": 1}] * 50, 2), "features must be a tensor"),
+        (lambda: clusters(lambda x: x, [X[:15]], 2), "2 clusters need at least 20 rows, got 15"),
+        (lambda: clusters(lambda x: x, [[{"a": 1}] * 50], 2), "features must be a tensor"),
         (lambda: workload(SIDES, outputs="embeddings").profile, "outputs of the kind 'embeddings' cannot look into"),
         (lambda: workload(SIDES, profile=UnlabelledProfile()).profile, "the profile UnlabelledProfile.* cannot look"),
     ],
@@ -119,8 +119,8 @@ def tuned(**given: Any) -> metricopt.Outcome:
         metric=accuracy,
         higher_is_better=True,
         bounds=(0, 1),
-        train=(X, Y),
-        val=(X + 0.1, Y),
+        train=TensorDataset(X, Y),
+        val=TensorDataset(X + 0.1, Y),
         budget=70,
         **given,
     )
@@ -138,9 +138,24 @@ def test_one_call_takes_slices_and_says_what_the_metric_rewards_in_them() -> Non
 def test_one_call_refuses_what_cannot_work() -> None:
     with pytest.raises(ConfigError, match="slices must be Slices"):
         tuned(slices=1)
-    data = TensorDataset(X, Y)
-    with pytest.raises(ConfigError, match="use stream=False"):
-        metricopt.optimize(net(), metric="f1", train=data, val=data, stream=True, slices=2)
+
+
+@pytest.mark.parametrize("slices", [SIDES, 3])
+def test_a_stream_tells_the_same_slices(slices: Any) -> None:
+    held, half = workload(slices), ROWS // 2
+    streamed = StreamedWorkload(
+        held.adapted,
+        loss=get_loss("cross_entropy"),
+        train=TensorDataset(X[:half].double(), Y[:half]),
+        val=DataLoader(TensorDataset(X[half:].double(), Y[half:]), batch_size=50),
+        slices=slices,
+    )
+    assert streamed.profile == held.profile
+    for part, rows in (("val", None), ("val", torch.tensor([3, 0])), ("train", torch.tensor([7, 1, 7]))):
+        mine, theirs = (one.slices_of(part, rows) for one in (streamed, held))  # type: ignore[arg-type]
+        assert mine is not None and theirs is not None and torch.equal(mine, theirs)
+    outcome = tuned(slices=slices, quiet=True, stream=True)
+    assert outcome.value is not None and any(" in " in name for name in outcome.value.columns)
 
 
 def test_a_run_with_other_slices_is_another_run(tmp_path: Any) -> None:

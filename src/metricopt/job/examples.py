@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from .._errors import DataError, MetricOptError
-from .._random import derive_seed
 from ..runtime import shortened
 from ..workload import Examples, concatenated
-from ..workload.nests import mapped, rows_of
+from ..workload.nests import rows_of
+from ..workload.stream import batches, described, in_order
 
 
 def gather(data: Any, name: str) -> Examples:
     """All of `data` in memory: inputs and targets as one tensor each, or as a tuple or mapping of tensors.
 
-    A DataLoader that shuffles or goes in order is read in order, so that a run can be repeated; one with a sampler of
-    its own is read once as it is. The global random state comes back as it was.
+    A DataLoader that shuffles or goes in order is read in order, so that a run can be repeated; of one with a sampler
+    of its own come the rows that this one picks. The global random state comes back as it was.
 
     Args:
-        data: `Examples`, a pair (inputs, targets) of tensors or NumPy arrays, a Dataset of (input, target), or a
-            DataLoader of (inputs, targets). Beside the pair may stand what the metric alone is told of each row.
+        data: `Examples`, a pair (inputs, targets) of tensors or NumPy arrays, a Dataset or a DataLoader of such pairs.
+            Beside the pair may stand what the metric alone is told of each row.
         name: of the argument, for messages.
 
     Raises:
@@ -40,7 +40,7 @@ def gather(data: Any, name: str) -> Examples:
         data = data.tensors
     if isinstance(data, DataLoader | Dataset):
         try:
-            data = _joined(_batches(data), name)
+            data = _joined(data, name)
         except MetricOptError:
             raise
         except Exception as error:
@@ -64,57 +64,17 @@ def gather(data: Any, name: str) -> Examples:
     return Examples(inputs=inputs, targets=targets, beside=beside[0] if beside else None)
 
 
-def _batches(data: Any) -> Iterable[Any]:
-    """Batches in a fixed order, without touching the global random state."""
-    if isinstance(data, Dataset):
-        return _seeded(DataLoader(data, batch_size=256))
-    plain = type(data.sampler) in (SequentialSampler, RandomSampler) and not getattr(data.sampler, "replacement", False)
-    whole = plain and data.batch_size is not None and not isinstance(data.dataset, IterableDataset)
-    if whole and len(data.sampler) == len(data.dataset):
-        return _seeded(DataLoader(data.dataset, batch_size=data.batch_size, collate_fn=data.collate_fn))
-    return _seeded(data)
-
-
-def _seeded(loader: DataLoader[Any]) -> Iterator[Any]:
-    """The batches of `loader`; what it draws comes from a fixed seed, and the global state is put back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed("gather"))
-        yield from loader
-
-
-def _joined(batches: Iterable[Any], name: str) -> tuple[Any, Any]:
-    inputs, targets = [], []
-    for batch in batches:
-        if isinstance(batch, Mapping) and "labels" in batch:  # as models of transformers take them
-            batch = ({key: value for key, value in batch.items() if key != "labels"}, batch["labels"])
-        pair = isinstance(batch, tuple | list) and len(batch) == 2
-        if not pair:
-            raise DataError(
-                f"each batch of {name} must be a pair (inputs, targets) of tensors, or a mapping with 'labels', got "
-                f"{_described(batch)}; give a collate_fn, or a pair of tensors"
-            )
-        inputs.append(batch[0])
-        targets.append(batch[1])
-    if not inputs:
+def _joined(data: Any, name: str) -> tuple[Any, ...]:
+    """All batches as one, without touching the global random state."""
+    if isinstance(data, IterableDataset):
+        data = DataLoader(data, batch_size=64)
+    by_row = isinstance(data, Dataset) or (data.batch_sampler and not isinstance(data.dataset, IterableDataset))
+    parts = list(batches(in_order(data, name) if by_row else data, name))
+    if not parts:
         raise DataError(f"{name} is empty; give at least one example")
-    return concatenated(inputs), concatenated(targets)
-
-
-def inputs_like(model: nn.Module, inputs: Any, device: torch.device) -> Any:
-    """Inputs on `device`, real ones in the precision of the model, none of them made in inference mode."""
-    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
-
-    def one(tensor: Tensor) -> Tensor:
-        tensor = no_inference(tensor.detach())
-        dtype = weight.dtype if weight is not None and tensor.is_floating_point() else tensor.dtype
-        return tensor.to(device, dtype)
-
-    return mapped(one, inputs)
-
-
-def no_inference(tensor: Tensor) -> Tensor:
-    """Tensors of inference mode take part in no gradient; their copies do."""
-    return tensor.clone() if tensor.is_inference() else tensor
+    inputs, targets, beside = zip(*parts, strict=True)
+    found = concatenated(inputs), concatenated(targets)
+    return found if beside[0] is None else (*found, concatenated(beside))
 
 
 def _nest(value: Any, what: str) -> Any:
@@ -145,11 +105,5 @@ def _tensor(value: Any, what: str) -> Tensor:
         # Double precision becomes single, which is what models have. A copy: torch refuses some memory layouts.
         value = torch.from_numpy(value.astype(np.float32 if value.dtype.kind == "f" else value.dtype))
     if not isinstance(value, Tensor) or value.dim() == 0:
-        raise DataError(f"the {what} must be a tensor or a NumPy array with examples first, got {_described(value)}")
+        raise DataError(f"the {what} must be a tensor or a NumPy array with examples first, got {described(value)}")
     return value
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return f"{len(value)} things: {', '.join(type(part).__name__ for part in value[:4])}"
-    return f"a {type(value).__name__}"

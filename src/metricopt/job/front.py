@@ -21,7 +21,7 @@ from ..metrics import Metric, as_metric
 from ..profiles import Profile, Slices
 from ..report import FrontModelShown, FrontShown, write_front
 from ..runtime import MetricCache, RunFolder, progress, write_atomically
-from ..workload import Examples, TrainingLoss
+from ..workload import Examples, Stream, TrainingLoss
 from .acceptance import FEWEST_RESAMPLES, checked_confidence
 from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
@@ -182,6 +182,8 @@ def optimize_front(
     batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
+    stream: bool = False,
+    memory: int = 1 << 30,
     profile: Profile | None = None,
     slices: Slices | int | None = None,
     device: str | torch.device | None = None,
@@ -230,6 +232,8 @@ def optimize_front(
         device=device,
         quiet=quiet,
         outputs=outputs,
+        stream=stream,
+        memory=memory,
         profile=profile,
         slices=slices,
     )
@@ -245,6 +249,8 @@ def optimize_front(
         device=device,
         outputs=outputs,
         groups=groups,
+        stream=stream,
+        memory=memory,
         profile=profile,
         slices=slices,
     )
@@ -253,11 +259,11 @@ def optimize_front(
     with ExitStack() as stack:
         stack.enter_context(own_modes())
         made = prepare(model, metric=wanted[0], train=train, val=val, acceptance=acceptance, settings=settings)
-        if not isinstance(made.holdout, Examples):
+        if not isinstance(made.holdout, Examples | Stream):
             raise ConfigError("a front is measured on examples that the search never saw; give acceptance= a share")
         cache = MetricCache(None)
         if run is not None:
-            identity = what_is_searched(model, made, settings, train, val) | {
+            identity = what_is_searched(model, made, settings, train) | {
                 "job": "front",
                 "metrics": ", ".join(f"{one.name}, {one.higher_is_better}, {one.bounds}" for one in wanted),
                 "metric code": ", ".join(digest_of_code(one.fn) for one in wanted),

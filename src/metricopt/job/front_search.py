@@ -16,7 +16,7 @@ from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget, Meter, Metric
 from ..problem import Problem
 from ..runtime import MetricCache
-from ..workload import Examples, Workload, resample, resampling_of, take
+from ..workload import Examples, Stream, Workload, resample, resampling_of, take
 from ..workload.nests import member, on
 from ..workload.resampling import units_of
 from .acceptance import FEWEST_RESAMPLES, chance
@@ -152,7 +152,7 @@ def spread_front(seen: Seen, points: int) -> Seen:
 
 
 def rated(
-    workload: Workload, holdout: Examples, phis: Tensor, ask: AskAll, *, confidence: float, seed: int
+    workload: Workload, holdout: Examples | Stream, phis: Tensor, ask: AskAll, *, confidence: float, seed: int
 ) -> tuple[tuple[float, ...], list[tuple[Rating, ...]]]:
     """Metrics of phi = 0, the first of `phis`, and ratings of the others: all on the same resamples of the holdout."""
     outputs = on(workload.predict(phis, of=holdout), "cpu")

@@ -41,6 +41,8 @@ def learn_value(
     batch_size: int | None = None,
     outputs: str | None = None,
     groups: Any = None,
+    stream: bool = False,
+    memory: int = 1 << 30,
     profile: Profile | None = None,
     slices: Slices | int | None = None,
     config: MetricOptConfig | None = None,
@@ -81,6 +83,8 @@ def learn_value(
         seed=seed,
         config=config,
         outputs=outputs,
+        stream=stream,
+        memory=memory,
         profile=profile,
         slices=slices,
     )
@@ -90,7 +94,9 @@ def learn_value(
             "better a hundred"
         )
     model, outputs = with_one_output(unwrapped(model), outputs)
-    wanted, train = resolved_metric(metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads)
+    wanted, train = resolved_metric(
+        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
+    )
     settings = Settings(
         loss=loss,
         adapters=adapters,
@@ -100,6 +106,8 @@ def learn_value(
         device=device,
         outputs=outputs,
         groups=groups,
+        stream=stream,
+        memory=memory,
         profile=profile,
         slices=slices,
     )
@@ -114,4 +122,4 @@ def learn_value(
             f"outputs of the kind {made.workload.kind!r} have no profile that a value function could travel with; give "
             "profile=, see metricopt.profiles"
         )
-    return replace(result.value, rows=made.search_rows)
+    return replace(result.value, rows=made.search.hashes.unique())

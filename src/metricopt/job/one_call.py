@@ -20,7 +20,7 @@ from ..metrics import Budget, Metric
 from ..profiles import Profile, Slices
 from ..runtime import Executor, MetricCache, RunFolder, make_executor, progress
 from ..value import LearnedValue
-from ..workload import Examples, TrainingLoss
+from ..workload import Examples, Stream, TrainingLoss
 from .acceptance import checked_confidence
 from .adaptation import Adapters
 from .arguments import unwrapped, validate_arguments
@@ -205,7 +205,7 @@ def optimize(
         }
         used_before: list[str] = []
         if run is not None:
-            identity = shown_settings | what_is_searched(model, made, settings, train, val)
+            identity = shown_settings | what_is_searched(model, made, settings, train)
             identity |= {
                 "metric code": digest_of_code(wanted.fn),
                 "value": None if learned is None else learned.digest,
@@ -250,7 +250,7 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
 
 
 def what_is_searched(
-    model: nn.Module, made: Prepared, settings: Settings, train: Any, val: Any
+    model: nn.Module, made: Prepared, settings: Settings, train: Any
 ) -> dict[str, str | int | float | bool | None]:
     """What makes two searches the same, whatever they are for."""
     return {
@@ -259,9 +259,9 @@ def what_is_searched(
         "sampler": settings.sampler,
         "batch_size": settings.batch_size,
         "model": digest_of_model(model),
-        "train": _digest_of(made.train, train),
-        "val": _digest_of(made.search, val),
-        "holdout": _digest_of_holdout(made.holdout),
+        "train": _digest_of(train if made.train is None else made.train),
+        "val": _digest_of(made.search),
+        "holdout": _digest_of(made.holdout),
         "profile": None if settings.profile is None else settings.profile.identity,
         "slices": _told_slices(settings.slices),
         "loss code": digest_of_code(settings.loss),
@@ -272,26 +272,24 @@ def _told_slices(slices: Slices | int | None) -> str | int | None:
     return f"{list(slices.names)} {digest_of_code(slices.of)}" if isinstance(slices, Slices) else slices
 
 
-def _digest_of(examples: Examples | None, given: Any) -> str:
-    """A digest of data, as a run remembers them: of examples in memory all; of a stream its length and first batch."""
-    if examples is not None:
-        return digest([examples.inputs, examples.judged_by])
+def _digest_of(given: Any) -> str:
+    """A digest of data, as a run remembers them: of a Dataset that is read row by row its length and first row."""
+    if isinstance(given, Examples):
+        return digest([given.inputs, given.judged_by])
+    if isinstance(given, Stream):
+        return digest([given.hashes, given.judged_by])
+    if given is None or isinstance(given, Metric):
+        return digest_of_code(given)
     data: Any = given.dataset if isinstance(given, DataLoader) else given
     return digest([len(data), list(data[0])])
 
 
-def _digest_of_holdout(holdout: Any) -> str:
-    if isinstance(holdout, Examples):
-        return digest([holdout.inputs, holdout.judged_by])
-    return digest_of_code(holdout) if holdout is None or isinstance(holdout, Metric) else _digest_of(None, holdout)
-
-
 def _on_trained_rows(made: Prepared, metric: Metric) -> list[str]:
     """What there is to say of rows that the model was trained on and is judged by."""
-    if metric.reads == "model" or made.train is None or made.val is None:  # it brings its own examples
+    if metric.reads == "model" or made.train is None:  # it brings its own examples
         return []
     parts = {"val": made.val}
-    if made.own_holdout and isinstance(made.holdout, Examples):
+    if made.own_holdout and isinstance(made.holdout, Examples | Stream):
         parts["acceptance"] = made.holdout
     return [doubt for name, part in parts.items() if (doubt := trained_on(made.train, part, name)) is not None]
 

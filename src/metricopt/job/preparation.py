@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
 from .._errors import ConfigError, DataError
 from .._types import LossFunction, Sampler
@@ -19,22 +19,23 @@ from ..losses import get_loss
 from ..metrics import Metric
 from ..profiles import Profile, Slices
 from ..runtime import shown
-from ..workload import Examples, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
+from ..workload import Examples, Stream, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
+from ..workload.examples import inputs_like, no_inference
 from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind
 from ..workload.nests import mapped, numel, on, rows_of, sliced
 from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
 from .arguments import check_loss, first_outputs
-from .examples import gather, inputs_like, no_inference
-from .same_rows import leaked, row_hashes
-from .split import search_and_acceptance, taken_for_acceptance
+from .examples import gather
+from .same_rows import leaked
+from .split import AnyRows, search_and_acceptance
 
 #: Tables of few values hold equal rows by nature; beyond this share two parts are the same data.
 MOST_SHARED = 0.5
 
-#: What the acceptance test is made on: examples (or a loader of them) that the search never sees, a metric of the
+#: What the acceptance test is made on: examples that the search never sees, in memory or streamed, a metric of the
 #: whole model on such examples, or nothing: no test.
-Holdout: TypeAlias = Examples | DataLoader[Any] | Metric | None
+Holdout: TypeAlias = Examples | Stream | Metric | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,27 +77,20 @@ class Prepared:
         workload: of a copy of the model.
         holdout: for the acceptance test.
         own_holdout: whether it was given as such, not taken from val.
-        train, val: all examples as they were given, None where they are streamed; val is not split.
+        train, val: all examples as they were given; val is not split, a streamed train is None.
         search: the search part of val.
-        holdout_groups: which rows of a streamed holdout belong together; examples in memory have their own.
     """
 
     workload: Workload
     holdout: Holdout
     own_holdout: bool
     train: Examples | None = field(repr=False)
-    val: Examples | None = field(repr=False)
-    search: Examples | None = field(repr=False)
-    holdout_groups: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def search_rows(self) -> Tensor:
-        """What identifies the examples that the search saw, none where they are streamed."""
-        return torch.zeros(0, dtype=torch.long) if self.search is None else row_hashes(self.search).unique()
+    val: Examples | Stream = field(repr=False)
+    search: Examples | Stream = field(repr=False)
 
 
 def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptance: Any, settings: Settings) -> Prepared:
-    """Gather, split, check, adapt. The model is copied; everything is checked before anything is computed.
+    """Gather, split, check, adapt. The model is copied; everything is checked before anything is searched.
 
     Raises:
         ConfigError, DataError: an argument cannot work; the message says what would.
@@ -104,33 +98,50 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     device = resolved_device(settings.device, model)
     loss = resolved_loss(settings.loss)
     twin = copy.deepcopy(model).to(device).eval()
-    if settings.stream:
-        if settings.slices is not None:
-            raise ConfigError("slices= are told from the inputs, which stream=True does not keep; use stream=False")
-        return _streamed(twin, metric, train, val, acceptance, settings, loss)
-    examples, whole = gather(train, "train"), _grouped(gather(val, "val"), settings.groups)
-    search, holdout = parts(whole, acceptance, metric)
-    own = isinstance(holdout, Examples) and not isinstance(acceptance, int | float)
-    ready_train, ready_search = (ready(twin, part, device) for part in (examples, search))
-    outputs = first_outputs(twin, sliced(ready_search.inputs, 0, 64))
-    _check_targets(examples, whole, outputs, settings)
-    kind = _kind(outputs, search, examples, settings, metric)
-    check_loss(loss, twin, ready_train)
-    workload = TensorWorkload(
-        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(ready_search.inputs, 0, 8), kind=kind),
-        loss=loss,
-        train=ready_train,
-        val=ready_search,
-        sampler=settings.sampler,
-        batch_size=min(_batch_size(settings, ready_train.inputs), len(examples)),
-        outputs=kind,
-        memory=settings.memory,
-        profile=settings.profile,
-        slices=settings.slices,
-    )
+    examples, whole = _read(train, "train", settings), _grouped(_read(val, "val", settings), settings.groups)
+    search, holdout = parts(whole, acceptance, metric, stream=settings.stream)
+    own = isinstance(holdout, Examples | Stream) and not isinstance(acceptance, int | float)
+    some_train, some = (ready(twin, in_memory(part.first(64)), device) for part in (examples, search))
+    outputs = first_outputs(twin, some.inputs)
+    known_train = examples if isinstance(examples, Examples) else some_train
+    _check_targets(known_train, whole, outputs, settings)
+    kind = _kind(outputs, search, known_train, settings, metric)
+    check_loss(loss, twin, some_train)
+    adapted = adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(some.inputs, 0, 8), kind=kind)
+    batch_size = min(_batch_size(settings, some_train.inputs), len(examples))
+    shared: dict[str, Any] = {
+        "loss": loss,
+        "sampler": settings.sampler,
+        "batch_size": batch_size,
+        "outputs": kind,
+        "memory": settings.memory,
+        "profile": settings.profile,
+        "slices": settings.slices,
+    }
+    workload: Workload
+    if isinstance(search, Stream):
+        workload = StreamedWorkload(adapted, train=train, val=search, **shared)
+    else:
+        ready_train, ready_search = ready(twin, in_memory(examples), device), ready(twin, search, device)
+        workload = TensorWorkload(adapted, train=ready_train, val=ready_search, **shared)
     if settings.slices is not None:
         _ = workload.profile, workload.slices_of("val")  # what is wrong with them shows now
-    return Prepared(workload=workload, holdout=holdout, own_holdout=own, train=examples, val=whole, search=search)
+    return Prepared(
+        workload=workload,
+        holdout=holdout,
+        own_holdout=own,
+        train=examples if isinstance(examples, Examples) else None,
+        val=whole,
+        search=search,
+    )
+
+
+def _read(data: Any, name: str, settings: Settings) -> Examples | Stream:
+    if not settings.stream:
+        return gather(data, name)
+    if not isinstance(data, Dataset | DataLoader):
+        raise DataError("stream=True reads a Dataset or a DataLoader of one for train and val; tensors are in memory")
+    return Stream(data, name=name)
 
 
 @contextmanager
@@ -140,8 +151,8 @@ def own_modes() -> Iterator[None]:
         yield
 
 
-def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Holdout]:
-    """The search part of `val`, and what the acceptance test is made on."""
+def parts(val: AnyRows, acceptance: Any, metric: Metric, *, stream: bool = False) -> tuple[AnyRows, Holdout]:
+    """The search part of `val`, and what the acceptance test is made on, which may be streamed, too."""
     if acceptance is None:
         return val, None
     if isinstance(acceptance, Metric):
@@ -164,8 +175,9 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
         raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {shown(acceptance)}")
     if isinstance(acceptance, int | float):
         return search_and_acceptance(val, share=float(acceptance))
-    holdout = gather(acceptance, "acceptance")
-    double = leaked(row_hashes(holdout), row_hashes(val))
+    read = stream and isinstance(acceptance, Dataset | DataLoader)
+    holdout = Stream(acceptance, name="acceptance") if read else gather(acceptance, "acceptance")
+    double = leaked(holdout.hashes, val.hashes)
     if double > MOST_SHARED:
         raise ConfigError(
             f"{100 * double:.0f} % of the examples in acceptance= are also in val, which the search sees; give others, "
@@ -174,8 +186,14 @@ def parts(val: Examples, acceptance: Any, metric: Metric) -> tuple[Examples, Hol
     return val, holdout
 
 
-def ready(model: nn.Module, examples: Examples, device: torch.device) -> Examples:
-    """On `device`, real inputs in the precision of the model."""
+def in_memory(rows: Examples | Stream) -> Examples:
+    return rows if isinstance(rows, Examples) else rows.gathered()
+
+
+def ready(model: nn.Module, examples: AnyRows, device: torch.device) -> AnyRows:
+    """On `device`, real inputs in the precision of the model; a streamed workload does that to what it reads."""
+    if isinstance(examples, Stream):
+        return examples
     targets = mapped(no_inference, on(examples.targets, device))
     return replace(examples, inputs=inputs_like(model, examples.inputs, device), targets=targets)
 
@@ -210,7 +228,7 @@ def _batch_size(settings: Settings, inputs: Any) -> int:
     return 512 if numel(sliced(inputs, 0, 1)) <= SHORT_ROW else 64
 
 
-def _grouped(val: Examples, groups: Any) -> Examples:
+def _grouped(val: Examples | Stream, groups: Any) -> Examples | Stream:
     if groups is None:
         return val
     ids = torch.as_tensor(groups)
@@ -219,10 +237,13 @@ def _grouped(val: Examples, groups: Any) -> Examples:
             f"groups must be one integer for each of the {len(val)} rows of val, got {ids.dtype} of shape "
             f"{tuple(ids.shape)}"
         )
-    return replace(val, groups=ids.long())
+    if isinstance(val, Examples):
+        return replace(val, groups=ids.long())
+    val.groups = ids.long()
+    return val
 
 
-def _check_targets(train: Examples, val: Examples, outputs: Any, settings: Settings) -> None:
+def _check_targets(train: Examples, val: Examples | Stream, outputs: Any, settings: Settings) -> None:
     """What is wrong with targets, whatever the model: NaN; -1 and 1 where a loss wants 0 and 1."""
     for name, part in (("train", train), ("val", val)):
         if not isinstance(part.targets, Tensor):
@@ -237,7 +258,7 @@ def _check_targets(train: Examples, val: Examples, outputs: Any, settings: Setti
             )
 
 
-def _kind(outputs: Any, search: Examples, train: Examples, settings: Settings, metric: Metric) -> OutputKind:
+def _kind(outputs: Any, search: Examples | Stream, train: Examples, settings: Settings, metric: Metric) -> OutputKind:
     """What the outputs are; labels and metric must go with that."""
     both = [labels_of(part.targets).reshape(-1).double() for part in (search, train)]
     few = sliced(search.targets, 0, rows_of(outputs))
@@ -250,75 +271,3 @@ def _kind(outputs: Any, search: Examples, train: Examples, settings: Settings, m
             f"metric {metric.name!r} reads {metric.reads}, but the outputs are {kind}; use one that reads scores"
         )
     return kind
-
-
-# --- streams --------------------------------------------------------------------------------------
-
-
-def _streamed(
-    twin: nn.Module,
-    metric: Metric,
-    train: Any,
-    val: Any,
-    acceptance: Any,
-    settings: Settings,
-    loss: LossFunction | TrainingLoss,
-) -> Prepared:
-    if not isinstance(train, Dataset | DataLoader) or not isinstance(val, Dataset | DataLoader):
-        raise DataError("stream=True reads a Dataset or a DataLoader of one for train and val; tensors are in memory")
-    val_set, collate = (val.dataset, val.collate_fn) if isinstance(val, DataLoader) else (val, None)
-    batch = val.batch_size if isinstance(val, DataLoader) and val.batch_size else 64
-    groups = None if settings.groups is None else torch.as_tensor(settings.groups).long()
-    known = getattr(val_set, "targets", None)  # as datasets of images have them
-    labels = None if known is None else torch.as_tensor(known)
-    search, holdout, held_groups = val_set, acceptance, None
-    own = not isinstance(acceptance, int | float)
-    if not own:
-        labels = _labels_in_turn(val_set) if labels is None else labels
-        rows = Examples(inputs=torch.arange(len(labels)), targets=labels, groups=groups)
-        taken = taken_for_acceptance(rows, share=float(acceptance))
-        search, holdout = (Subset(val_set, part.nonzero()[:, 0].tolist()) for part in (~taken, taken))
-        groups, held_groups = (None, None) if groups is None else (groups[~taken], groups[taken])
-    elif isinstance(acceptance, Metric) or acceptance is None or metric.reads == "model":
-        _, holdout = parts(Examples(inputs=torch.zeros(1, 1), targets=torch.zeros(1)), acceptance, metric)
-    elif not isinstance(acceptance, Dataset | DataLoader):
-        holdout = gather(acceptance, "acceptance")
-
-    def loader(data: Any) -> DataLoader[Any]:
-        return DataLoader(data, batch_size=batch, collate_fn=collate)
-
-    device = resolved_device(settings.device, twin)
-    inputs, targets = next(iter(loader(search)))
-    probe = sliced(inputs_like(twin, inputs, device), 0, 64)
-    outputs = first_outputs(twin, probe)
-    few = sliced(targets, 0, rows_of(outputs))
-    kind = output_kind(outputs, few, declared=settings.outputs, labels=labels)
-    workload = StreamedWorkload(
-        adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(probe, 0, 8), kind=kind),
-        loss=loss,
-        train=train,
-        val=loader(search),
-        groups=groups,
-        sampler=settings.sampler,
-        batch_size=_batch_size(settings, probe),
-        outputs=kind,
-        memory=settings.memory,
-        profile=settings.profile,
-    )
-    return Prepared(
-        workload=workload,
-        holdout=loader(holdout) if isinstance(holdout, Dataset) else holdout,
-        own_holdout=own,
-        train=None,
-        val=None,
-        search=None,
-        holdout_groups=held_groups,
-    )
-
-
-def _labels_in_turn(data: Any) -> Tensor:
-    """Targets of a Dataset, one by one, where they are numbers; else the rows count as all alike."""
-    first = data[0][1]
-    if not isinstance(first, int | float | Tensor) or (isinstance(first, Tensor) and first.numel() != 1):
-        return torch.zeros(len(data))
-    return torch.tensor([float(data[i][1]) for i in range(len(data))])

@@ -17,11 +17,11 @@ from ..metrics.told_range import WIDE, with_told_range
 from ..profiles import Profile
 from ..runtime import shown
 from ..value import LearnedValue
-from ..workload import Examples
+from ..workload import Examples, Stream
 from .acceptance import MODEL_CALLS, planned_resamples
 from .examples import gather
 from .preparation import MOST_SHARED, Holdout
-from .same_rows import leaked, row_hashes
+from .same_rows import leaked
 from .stages import MethodLike
 
 #: What a user who names no budget gets.
@@ -111,7 +111,7 @@ def resolved_method(method: MethodLike, value: LearnedValue | None) -> MethodLik
 def check_learned(value: LearnedValue, metric: Metric, profile: Profile | None, holdout: Holdout) -> None:
     """Raise where `value` is of another metric or profile, or was learned on what the acceptance test is made on."""
     value.check(profile, metric=metric.name, higher_is_better=metric.higher_is_better)
-    double = leaked(row_hashes(holdout), value.rows) if isinstance(holdout, Examples) else 0.0
+    double = leaked(holdout.hashes, value.rows) if isinstance(holdout, Examples | Stream) else 0.0
     if double > MOST_SHARED:
         raise ConfigError(
             f"the value function was learned on {100 * double:.0f} % of the examples of the acceptance test; learn it "

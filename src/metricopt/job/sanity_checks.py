@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from .._errors import DataError
 from ..adapters.probe import invoke
-from ..workload import Examples, take
+from ..workload import Examples, Stream
 from ..workload.nests import mapped
-from .same_rows import leaked, row_hashes
+from .same_rows import leaked
 
 #: So many examples of train are looked at: they are drawn in mini-batches, and one bad one is met sooner or later.
 MOST_OF_TRAIN = 4096
@@ -22,7 +22,9 @@ _ENOUGH_SCORES = 100
 _MOST_TRAINED_ON = 0.9
 
 
-def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples | None = None) -> None:
+def check_finite(
+    scores: Any, examples: Examples | Stream, name: str, *, whole: Examples | Stream | None = None
+) -> None:
     """Raise DataError where a score is NaN or infinite.
 
     Args:
@@ -43,10 +45,10 @@ def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples 
     if not bool(bad.any()):
         return
     at = bad.nonzero()[:, 0].cpu()
-    broken = ~_all_finite(take(examples.inputs, at), len(at))
+    broken = ~_all_finite(examples.take(at))
     first = int(at[0])
     if whole is not None:
-        found = (row_hashes(whole) == row_hashes(examples.take(at[:1]))).nonzero()
+        found = (whole.hashes == examples.hashes[first]).nonzero()
         first = int(found[0, 0]) if len(found) else first
     if bool(broken.any()):
         count = int(broken.sum())
@@ -62,15 +64,18 @@ def check_finite(scores: Any, examples: Examples, name: str, *, whole: Examples 
     )
 
 
-def _all_finite(inputs: Any, count: int) -> Tensor:
-    """`(count,)`: whether all real numbers of an example are finite."""
+def _all_finite(examples: Examples | Stream) -> Tensor:
+    """`(N,)`: whether all real numbers of an example are finite."""
+    if isinstance(examples, Stream):
+        return torch.cat([_all_finite(Examples(inputs=rows[0], targets=rows[1])) for rows in examples.batches()])
+    count = len(examples)
     found = torch.ones(count, dtype=torch.bool)
 
     def look(tensor: Tensor) -> None:
         if tensor.is_floating_point():
             found.logical_and_(tensor.isfinite().reshape(count, -1).all(dim=1).cpu())
 
-    mapped(look, inputs)
+    mapped(look, examples.inputs)
     return found
 
 
@@ -127,14 +132,14 @@ def one_class(targets: Any) -> str | None:
     )
 
 
-def trained_on(train: Examples, judged: Examples, name: str) -> str | None:
+def trained_on(train: Examples, judged: Examples | Stream, name: str) -> str | None:
     """What to say where nearly all rows of `judged`, the argument `name`, are also in `train`; else None.
 
     >>> rows = Examples(inputs=torch.arange(50.0)[:, None], targets=torch.zeros(50))
     >>> (trained_on(rows, rows, "val") or "")[:41]
     '100 % of the rows of val are also in trai'
     """
-    share = leaked(row_hashes(judged), row_hashes(train))
+    share = leaked(judged.hashes, train.hashes)
     if share <= _MOST_TRAINED_ON:
         return None
     return (

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from .._errors import NotFoldable
 from ..adapters import AdaptedModel
@@ -18,7 +17,7 @@ from ..metrics import Budget, Metric, as_judged
 from ..problem import Problem
 from ..runtime import Advance, MetricCache, describe_environment, one_thread
 from ..value import LearnedValue, read_metric
-from ..workload import Examples, Workload, concatenated, member, resampling_of
+from ..workload import Examples, Stream, Workload, member, resampling_of
 from ..workload.nests import on, rows_of
 from .acceptance import Verdict, nothing_found, paired_test, repeated_test, trusted
 from .arguments import first_outputs
@@ -26,9 +25,10 @@ from .build_report import Scores, build_report, checked_names
 from .events import Began, Checked, Event, Observed, StageBegan, Watcher, closed_on_failure
 from .model_outputs import plain
 from .outcome import Outcome
-from .preparation import Prepared, ready
+from .preparation import Prepared, in_memory, ready
 from .request import Limits
 from .sanity_checks import MOST_OF_TRAIN, check_finite, like_probabilities, one_class
+from .split import AnyRows
 from .stages import Candidate, MethodLike, Plan, best, label_kind, plan, run_stages
 from .terms import terms_of
 
@@ -82,21 +82,18 @@ class Search:
             DataError: some outputs are NaN or infinite.
         """
         workload, made = self._workload, self._prepared
-        if made.train is None or made.search is None:
-            return []
-
         with self._threads():
             found = [member(workload.predict(workload.start[None]), 0)]
             check_finite(found[0], made.search, "val", whole=made.val)
-            first = made.train.first(MOST_OF_TRAIN)
-            check_finite(self._at_start(first), first, "train")
-            if isinstance(made.holdout, Examples):
+            if made.train is not None:  # a stream's rows may be dear, and other ones each time
+                first = made.train.first(MOST_OF_TRAIN)
+                check_finite(self._at_start(first), first, "train")
+            if isinstance(made.holdout, Examples | Stream):
                 found.append(self._at_start(made.holdout))
                 own = made.own_holdout
                 check_finite(found[1], made.holdout, "acceptance" if own else "val", whole=None if own else made.val)
             kind, model = label_kind(self._problem), workload.adapted.model
-            device = workload.adapted.phi.device
-            few = ready(model, made.search.first(8), device)
+            few = self._some(made.search, 8)
             doubts = [
                 like_probabilities(model, found, few.inputs) if kind == "binary" else None,
                 one_class(made.search.targets) if kind in ("binary", "multiclass") else None,
@@ -143,7 +140,7 @@ class Search:
             )
         )
         seconds = self._cache.seconds()
-        learned = _learned(candidates, self._prepared.search_rows)
+        learned = _learned(candidates, self._prepared.search.hashes.unique())
         report_data = build_report(
             problem,
             verdict,
@@ -194,7 +191,7 @@ class Search:
                 if holdout is None
                 else repeated_test(before, after, metric, confidence=confidence)
             )
-        groups = holdout.groups if isinstance(holdout, Examples) else self._prepared.holdout_groups
+        groups = holdout.groups
         return paired_test(
             judged,
             scores.before,
@@ -227,25 +224,29 @@ class Search:
 
     def _scores(self, of: Any, proposal: Tensor) -> Scores:
         both = self._workload.predict(torch.stack([self._problem.start, proposal]), of=of)
-        rows = self._workload if of is None else of
-        targets = _targets(rows)
-        told = rows.judged_by if isinstance(rows, Workload | Examples) else targets
-        before, after, targets, told = (on(one, "cpu") for one in (member(both, 0), member(both, 1), targets, told))
+        rows: Workload | Examples | Stream = self._workload if of is None else of
+        parts = member(both, 0), member(both, 1), rows.targets, rows.judged_by
+        before, after, targets, told = (on(one, "cpu") for one in parts)
         return Scores(before=before, after=after, targets=targets, judged_by=told, kind=self._workload.kind)
 
     def _on_device(self, holdout: Any) -> Any:
         """Examples of the acceptance test, where and as the model takes them."""
-        if not isinstance(holdout, Examples):
+        if not isinstance(holdout, Examples | Stream):
             return holdout
-        found = ready(self._workload.adapted.model, holdout, self._workload.adapted.phi.device)
-        first_outputs(self._workload.adapted, found.first(64).inputs, "acceptance")
-        return found
+        first_outputs(self._workload.adapted, self._some(holdout, 64).inputs, "acceptance")
+        return self._ready(holdout)
 
-    def _at_start(self, examples: Examples) -> Any:
+    def _at_start(self, examples: Examples | Stream) -> Any:
         """Outputs of the model as it was given."""
+        return member(self._workload.predict(self._workload.start[None], of=self._ready(examples)), 0)
+
+    def _some(self, examples: Examples | Stream, count: int) -> Examples:
+        """The first few, ready for the model."""
+        return self._ready(in_memory(examples.first(count)))
+
+    def _ready(self, examples: AnyRows) -> AnyRows:
         adapted = self._workload.adapted
-        of = ready(adapted.model, examples, adapted.phi.device)
-        return member(self._workload.predict(self._workload.start[None], of=of), 0)
+        return ready(adapted.model, examples, adapted.phi.device)
 
     def _threads(self) -> AbstractContextManager[Any]:
         return one_thread() if self._workload.is_small else nullcontext()
@@ -337,15 +338,6 @@ def _judged_before(runs: Sequence[str]) -> str:
         f"The same acceptance rows judged {several} in this folder: who keeps the best of several runs is flattered by "
         "chance; quote a figure of rows that were used once."
     )
-
-
-def _targets(of: Any) -> Any:
-    """Targets of the search split or a holdout; of a loader read again where its dataset does not know them."""
-    if isinstance(of, Workload | Examples):
-        return of.targets
-    if isinstance(of.dataset, Subset) and hasattr(of.dataset.dataset, "targets"):
-        return torch.as_tensor(of.dataset.dataset.targets)[torch.as_tensor(of.dataset.indices)]
-    return concatenated([targets for _, targets in of])
 
 
 def _short(told: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -10,15 +10,17 @@ from torch import Tensor
 from .._checks import fraction
 from .._errors import ConfigError
 from .._random import generator
-from ..workload import Examples, few_classes
+from ..workload import Examples, Stream, few_classes
 from ..workload.nests import take
-from .same_rows import row_hashes
+
+#: In memory, or read when they are needed.
+AnyRows = TypeVar("AnyRows", bound=Examples | Stream)
 
 #: Fewer examples than this decide nothing.
 SMALLEST_PART = 10
 
 
-def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples, Examples]:
+def search_and_acceptance(examples: AnyRows, *, share: float) -> tuple[AnyRows, AnyRows]:
     """Split at random, class by class where targets are few classes.
 
     The split depends on the examples alone, never on a seed: whoever learned a value function on the search part of
@@ -32,12 +34,6 @@ def search_and_acceptance(examples: Examples, *, share: float) -> tuple[Examples
     >>> [int(part.targets.sum()) for part in search_and_acceptance(whole, share=0.4)]
     [30, 20]
     """
-    taken = taken_for_acceptance(examples, share=share)
-    return _part(examples, ~taken), _part(examples, taken)
-
-
-def taken_for_acceptance(examples: Examples, *, share: float) -> Tensor:
-    """`(N,)` booleans: who belongs to the acceptance part, see `search_and_acceptance`."""
     if not 0.0 < fraction("acceptance", share) < 1.0:
         raise ConfigError(f"acceptance must lie between 0 and 1, both excluded, got {share}; 0.4 is the default")
     if len(examples) < 2 * SMALLEST_PART:
@@ -52,17 +48,18 @@ def taken_for_acceptance(examples: Examples, *, share: float) -> Tensor:
             f"val holds too few different examples: equal ones stay together, which leaves {len(examples) - tested} to "
             f"search on and {tested} for the acceptance test; give more, or acceptance=(inputs, targets)"
         )
-    return taken
+    search, acceptance = (cast(AnyRows, examples.take(part.nonzero()[:, 0])) for part in (~taken, taken))
+    return search, acceptance
 
 
-def _stratified(examples: Examples, share: float) -> Tensor:
+def _stratified(examples: Examples | Stream, share: float) -> Tensor:
     """`(N,)` booleans: who belongs to the acceptance part. Within each class the share is met to half an example.
 
     Equal examples go where the first of them goes: no example is on both sides.
     """
     targets = examples.targets
     # Rows of one group stay together; where there are none, equal rows do.
-    rows = row_hashes(examples) if examples.groups is None else examples.groups.cpu()
+    rows = examples.hashes if examples.groups is None else examples.groups.cpu()
     groups, of_row = torch.unique(rows, return_inverse=True)
     first = torch.full((len(groups),), len(rows)).scatter_reduce(0, of_row, torch.arange(len(rows)), "amin")
     taken = _every_so_many(take(targets, first), first, share)
@@ -81,7 +78,3 @@ def _every_so_many(targets: Any, first: Tensor, share: float) -> Tensor:
     taken = torch.zeros(count, dtype=torch.bool)
     taken[order[steps[1:] > steps[:-1]]] = True
     return taken
-
-
-def _part(examples: Examples, chosen: Tensor) -> Examples:
-    return examples.take(chosen.nonzero()[:, 0])

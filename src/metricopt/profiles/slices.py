@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -71,12 +71,12 @@ class Slices:
         return torch.nn.functional.one_hot(numbers, count).float()
 
 
-def clusters(features_of: Callable[[Any], Any], inputs: Any, count: int) -> Slices:
-    """`count` clusters of the features of `inputs` by k-means: slices that nobody has named.
+def clusters(features_of: Callable[[Any], Any], features: Iterable[Any], count: int) -> Slices:
+    """`count` clusters of `features` by k-means: slices that nobody has named.
 
     Args:
         features_of: inputs to features, rows first; maps of features are averaged over their places.
-        inputs: rows that the clusters are found in.
+        features: of the rows that the clusters are found in, block by block.
         count: of clusters.
 
     Raises:
@@ -84,7 +84,7 @@ def clusters(features_of: Callable[[Any], Any], inputs: Any, count: int) -> Slic
     """
     from sklearn.cluster import KMeans
 
-    points = _points(features_of(inputs))
+    points = torch.cat([_points(block) for block in features])
     if len(points) < _ROWS_EACH * count:
         raise ConfigError(f"{count} clusters need at least {_ROWS_EACH * count} rows, got {len(points)}")
     middle, spread = points.mean(dim=0), points.std(dim=0)

@@ -7,6 +7,7 @@ from .kinds import OUTPUT_KINDS, OutputKind, output_kind
 from .nests import concatenated, member, rows_of, take
 from .phi_scale import default_phi_scale
 from .resampling import few_classes, resample, resampling_of, spread_factor
+from .stream import Stream
 from .streamed import StreamedWorkload
 from .tensors import TensorWorkload
 from .training_loss import TrainingLoss
@@ -16,6 +17,7 @@ __all__ = [
     "OUTPUT_KINDS",
     "Examples",
     "OutputKind",
+    "Stream",
     "StreamedWorkload",
     "TensorWorkload",
     "TrainingLoss",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._errors import ConfigError
 from ..metrics import Judged
-from .nests import rows_of, sliced, take
+from .nests import mapped, rows_of, sliced, take
+from .row_hashes import row_hashes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +42,11 @@ class Examples:
             raise ConfigError(
                 f"inputs and targets must have the same length of at least 1, got {counts[0]} and {counts[1]}"
             )
-        if isinstance(self.targets, Tensor) and self.targets.dtype == torch.bool:  # losses need numbers
-            object.__setattr__(self, "targets", self.targets.float())
+        object.__setattr__(self, "targets", as_numbers(self.targets))
         if self.groups is not None and self.groups.shape != (counts[0],):
             raise ConfigError(
                 f"groups must be one integer for each of {counts[0]} rows, got {tuple(self.groups.shape)}"
             )
-
         if self.beside is not None and rows_of(self.beside) != counts[0]:
             raise ConfigError(
                 f"what stands beside the targets must have {counts[0]} rows, too, got {rows_of(self.beside)}"
@@ -59,6 +59,11 @@ class Examples:
     def judged_by(self) -> Any:
         """What a metric gets beside the outputs: targets, or `Judged`."""
         return self.targets if self.beside is None else Judged(self.targets, self.beside)
+
+    @cached_property
+    def hashes(self) -> Tensor:
+        """`(N,)`: what identifies each row."""
+        return row_hashes(self.inputs, self.targets)
 
     def take(self, index: Tensor) -> Examples:
         """The rows `index`, in that order."""
@@ -79,6 +84,28 @@ def as_examples(data: Examples | tuple[Any, Any]) -> Examples:
         return data
     inputs, targets = (_tensor(part) for part in data)
     return Examples(inputs=inputs, targets=targets)
+
+
+def as_numbers(targets: Any) -> Any:
+    """Targets as losses take them: booleans as numbers."""
+    return targets.float() if isinstance(targets, Tensor) and targets.dtype == torch.bool else targets
+
+
+def inputs_like(model: nn.Module, inputs: Any, device: torch.device) -> Any:
+    """Inputs on `device`, real ones in the precision of the model, none of them made in inference mode."""
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+
+    def one(tensor: Tensor) -> Tensor:
+        tensor = no_inference(tensor.detach())
+        dtype = weight.dtype if weight is not None and tensor.is_floating_point() else tensor.dtype
+        return tensor.to(device, dtype)
+
+    return mapped(one, inputs)
+
+
+def no_inference(tensor: Tensor) -> Tensor:
+    """Tensors of inference mode take part in no gradient; their copies do."""
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _tensor(data: Any) -> Any:

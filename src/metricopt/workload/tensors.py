@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .._random import generator as named_generator
 from ..adapters import AdaptedModel
+from ..profiles import Slices
 from . import nests
 from .examples import Examples, as_examples
 from .workload import Workload
@@ -108,6 +109,10 @@ class TensorWorkload(Workload):
         kept = self._kept("val")
         found = self.head(nests.take(self.val.inputs, indices)) if kept is None else nests.take(kept, indices)
         return found, nests.take(self.val.targets, indices)
+
+    def _told(self, slices: Slices, part: Literal["train", "val"], indices: Tensor | None) -> Tensor:
+        found: Tensor = self._once_only(f"slices of {part}", lambda: slices(self._inputs(part)))
+        return found if indices is None else found[indices]
 
     def _inputs(self, part: Literal["train", "val"]) -> Any:
         return (self.train if part == "train" else self.val).inputs

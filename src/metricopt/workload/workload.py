@@ -194,20 +194,17 @@ class Workload(ABC):
         return found
 
     def _found_clusters(self, count: int) -> Slices:
-        inputs = self._inputs("train")
-        return clusters(self.head, nests.sliced(inputs, 0, _MOST_CLUSTERED), count)
+        rows = torch.arange(min(self.train_size, _MOST_CLUSTERED))
+        return clusters(self.head, [self.features(part)[0] for part in rows.split(self.rows_at_once())], count)
 
     def slices_of(self, part: Literal["train", "val"], indices: Tensor | None = None) -> Tensor | None:
         """`(N, S)`, 1 where a row of a part belongs to a slice; None where there are no slices."""
         slices = self.slices
-        if slices is None:
-            return None
-        found: Tensor = self._once_only(f"slices of {part}", lambda: slices(self._inputs(part)))
-        return found if indices is None else found[indices]
+        return None if slices is None else self._told(slices, part, indices)
 
-    def _inputs(self, part: Literal["train", "val"]) -> Any:
-        """All inputs of a part, for slices."""
-        raise ConfigError("slices are told from the inputs, which a stream does not keep; use stream=False")
+    @abstractmethod
+    def _told(self, slices: Slices, part: Literal["train", "val"], indices: Tensor | None) -> Tensor:
+        """What `slices` say of the rows `indices` of a part."""
 
     def with_loss(self, loss: LossFunction | TrainingLoss | None) -> Self:
         """The same workload with another loss; all that does not depend on it is shared."""
