@@ -24,7 +24,7 @@ T = TypeVar("T")
 #: Is told the run folder as soon as something is kept in it.
 Begun: TypeAlias = Callable[[Path], None]
 
-_TABLE_ONLY = ("target", "positive", "drop", "beside", "separator", "encoding", "validation", "test")
+_TABLE_ONLY = ("target", "positive", "drop", "beside", "slices", "separator", "encoding", "validation", "test")
 _BUDGET = ("calls", "seconds", "acceptance", "confidence", "seed", "device")
 _FAR = ("metric_timeout", "metric_retries", "workers")
 _OF_REQUEST = (*_TABLE_ONLY, *_FAR, "strict", *_BUDGET, "metric", "name", "bounds", "reads", "task", "method", "loss")
@@ -53,6 +53,7 @@ def optimize(
     positive: options.Positive = None,
     drop: options.Drop = None,
     beside: options.Beside = None,
+    slices: options.SlicesOption = None,
     separator: options.Separator = None,
     encoding: options.Encoding = None,
     strict: options.Strict = False,
@@ -121,7 +122,7 @@ def _of_table(given: dict[str, Any], begun: Begun, *, quiet: bool) -> Printed:
 
     path = needs_of_a_table(given)
     settings = {name: given[name] for name in _OF_REQUEST if name in given}
-    for name in ("drop", "beside", "method"):
+    for name in ("drop", "beside", "slices", "method"):
         if name in settings:
             settings[name] = listed_names(settings[name])
     settings["metric_headers"] = headers_of(given)

@@ -49,6 +49,15 @@ Beside = Annotated[
         autocompletion=complete.several_columns,
     ),
 ]
+SlicesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slices",
+        help="Groups that the value function looks into: columns whose values are groups, separated by commas, or a "
+        "number of clusters.",
+        autocompletion=complete.several_columns,
+    ),
+]
 Separator = Annotated[str | None, typer.Option(help="Between the columns of a CSV. [default: found out]")]
 Encoding = Annotated[str | None, typer.Option(help="Of a CSV, for example cp1252. [default: utf-8]")]
 MetricTimeout = Annotated[

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from torch import nn
 
-from ..._errors import CheckpointError, DataError
+from ..._errors import CheckpointError, ConfigError, DataError
 from ...asking import AskOnce, ask_in_turn
 from ...job.acceptance import paired_test, planned_resamples
 from ...job.one_call import optimize
@@ -29,6 +29,7 @@ from .network import examples, scores_of, trained_model, turned
 from .parts import TableParts, part_rows
 from .request import TableRequest, default_folder
 from .row_names import note_on, row_names
+from .slices import clusters_wanted, table_slices
 from .summary import Figures, TableSummary, is_finished
 from .target import Target, settle_target
 
@@ -163,10 +164,19 @@ def settled(request: TableRequest, file: TableFile) -> tuple[Any, Target, tuple[
         find_column(name, names, "the column to drop", request.path)
     for name in request.beside:
         find_column(name, names, "the column that the metric is told", request.path)
+    groups = () if clusters_wanted(request.slices) else request.slices
+    for name in groups:
+        find_column(name, names, "the column of --slices", request.path)
     target = settle_target(file.frame[request.target], request.target, task=request.task, positive=request.positive)
     if not target.kept.all():
         notes.append(f"{int((~target.kept).sum())} of {len(target.kept)} rows have no target and are left out.")
     inputs = [name for name in names if name != request.target and name not in request.drop]
+    hidden = [name for name in groups if name not in inputs]
+    if hidden:
+        raise ConfigError(
+            f"--slices names {hidden[0]!r}, which the network does not read; slices are told from what it reads. A "
+            "column that the metric alone is told goes with --beside"
+        )
     if not inputs:
         raise DataError(f"{request.path.name} has no column to predict {request.target!r} from")
     _refuse_infinite(file.frame, (*inputs, *request.beside))
@@ -189,11 +199,11 @@ def _refuse_infinite(frame: Any, names: Sequence[str]) -> None:
 
 
 def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
-    request = job.request
+    request, train = job.request, job.rows("train")
     return optimize(
         job.network,
         metric=job.metric,
-        train=job.rows("train"),
+        train=train,
         val=job.rows("search"),
         acceptance=None if request.acceptance is None else job.rows("acceptance"),
         loss=request.loss or ("mse" if job.target.labels is None else "cross_entropy"),
@@ -204,6 +214,7 @@ def _searched(job: _Job, folder: Path, *, quiet: bool) -> Outcome:
         seed=request.seed,
         run=folder,
         class_names=job.target.class_names,
+        slices=table_slices(request.slices, job.model.encoder, train.inputs),
         executor="threads" if request.workers > 1 else "serial",
         workers=request.workers,
         quiet=quiet,

@@ -24,8 +24,10 @@ from ...metrics import Budget
 from ...metrics.constrained import split_limit
 from ...metrics.external.route import without_query
 from ...metrics.metric import checked_bounds
+from ...profiles import MOST_SLICES
 from ...runtime import shown
 from ...workload import Examples
+from .slices import clusters_wanted
 from .target import Task
 
 #: What a default folder's name may hold.
@@ -54,6 +56,7 @@ class TableRequest:
         positive: the class that counts as positive where there are two; None takes the last in ascending order.
         drop: columns to leave out.
         beside: columns that a metric with a third argument is told of each row; dropped or not.
+        slices: columns whose values are groups that the value function looks into, or one number for so many clusters.
         separator, encoding: of a CSV; None finds out.
         method: "auto", or names in `METHODS`.
         loss: what the search follows beside the metric; None takes what the network was trained with.
@@ -83,6 +86,7 @@ class TableRequest:
     positive: str | None = None
     drop: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
     separator: str | None = None
     encoding: str | None = None
     method: tuple[str, ...] = ("auto",)
@@ -123,6 +127,9 @@ class TableRequest:
             resolved_loss(self.loss)
         for limit in self.subject_to:
             split_limit(limit)
+        count = clusters_wanted(self.slices)
+        if count is not None and not 2 <= count <= MOST_SLICES:
+            raise ConfigError(f"--slices takes 2 to {MOST_SLICES} clusters, or names of columns, got {count}")
         at_least("seed", self.seed, 0)
         at_least("workers", self.workers, 1)
         if self.workers > 1 and not self.metric.startswith(FAR):
@@ -189,6 +196,7 @@ class TableRequest:
             "name": self.name or "",
             "subject_to": "; ".join(self.subject_to),
             "beside": ", ".join(map(repr, self.beside)),
+            "slices": ", ".join(map(repr, self.slices)),
         }
         return {name: text for name, text in made.items() if text}
 

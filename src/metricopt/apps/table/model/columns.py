@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
@@ -98,6 +99,10 @@ class NumberColumn(Column):
         columns = [self._scaled(np.where(missing, self.center, raw.numbers))] if self.rate else []
         columns += [missing.astype(np.float64)] if self.marks_missing else []
         return np.stack(columns, axis=1).astype(np.float32) if columns else _nothing(len(missing))
+
+    def value_of(self, encoded: float) -> float:
+        """The number that is encoded so."""
+        return self.center + encoded / math.sqrt(1 - (encoded / _BEND) ** 2) / self.rate
 
     def to_settings(self) -> dict[str, Any]:
         return {
