@@ -45,13 +45,12 @@ def notes(study: Study) -> list[str]:
     found = [
         (
             f"{len(study.data)} data sets, {spec.folds} stratified folds, seed {spec.seed}. Every fold starts from "
-            f"fresh "
-            "weights, the same for all losses, and scales with its own training part."
+            "fresh weights, the same for all losses, and scales with its own training part."
         ),
         (
             f"A fifth of each training fold is the validation part. It chooses the learning rate ({rates}) and the "
-            f"step "
-            "(early stopping) by the smallest value of the loss itself, for every loss alike, and tunes thresholds."
+            "step (early stopping) by the smallest value of the loss itself, for every loss alike, and tunes "
+            "thresholds."
         ),
         (
             f"All losses: Adam, at most {training.steps:,} steps, batches of {100 * training.batch_share:g} % of the "
@@ -60,10 +59,8 @@ def notes(study: Study) -> list[str]:
         ),
         (
             f"Wins and losses are differences of more than {ROPE:g} in the mean over folds. P is the Bayesian sign "
-            f"test "
-            f"with this region: how probable it is that better, same (within {ROPE:g}) or worse is the most likely "
-            f"outcome "
-            "on a further data set. Ranks: 1 is best; CD is the critical difference of Nemenyi at 5 %."
+            f"test with this region: how probable it is that better, same (within {ROPE:g}) or worse is the most "
+            "likely outcome on a further data set. Ranks: 1 is best; CD is the critical difference of Nemenyi at 5 %."
         ),
     ]
     if study.absent:

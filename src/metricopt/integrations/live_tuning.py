@@ -128,6 +128,5 @@ def _copyable() -> Iterator[None]:
             raise
         raise ConfigError(
             f"the model cannot be copied: {error}. It seems to hold more than layers, for example a loss that it "
-            f"keeps; "
-            "clear that when an epoch ends, or name the network inside it with module="
+            "keeps; clear that when an epoch ends, or name the network inside it with module="
         ) from error

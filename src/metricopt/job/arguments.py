@@ -103,8 +103,7 @@ def first_outputs(model: nn.Module, inputs: Any, name: str = "val") -> Any:
         told = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         raise ConfigError(
             f"the model must return one tensor of scores with a row for each of {count} examples (or several, or a "
-            f"list "
-            f"of records), got {told}; wrap it in a module that returns the scores alone"
+            f"list of records), got {told}; wrap it in a module that returns the scores alone"
         )
     if isinstance(outputs, Tensor):
         _check_scores(model, inputs, outputs)
@@ -121,8 +120,7 @@ def _check_scores(model: nn.Module, inputs: Any, scores: Tensor) -> None:
     if squashing is not None:
         raise ConfigError(
             f"the model ends in {type(squashing).__name__}; give it without its last layer: losses and metrics here "
-            f"take "
-            "raw scores, where a label is decided by the sign or by the largest"
+            "take raw scores, where a label is decided by the sign or by the largest"
         )
     wide = scores.dim() == 2 and scores.shape[1] > 1 and len(scores) > 1
     if (

@@ -168,8 +168,7 @@ def parts(val: AnyRows, acceptance: Any, metric: Metric, *, stream: bool = False
     if metric.resampling == "none":
         raise ConfigError(
             f'metric {metric.name!r} says resampling="none": its examples cannot be drawn anew, so nothing can be '
-            f"tested "
-            "on them. Give acceptance=None to trust the search"
+            "tested on them. Give acceptance=None to trust the search"
         )
     if isinstance(acceptance, bool | str):
         raise ConfigError(f"acceptance must be a share like 0.4, examples, a Metric or None, got {shown(acceptance)}")

@@ -94,9 +94,8 @@ def like_probabilities(model: nn.Module, scores: Sequence[Tensor], inputs: Any) 
         return None
     return (
         f"all {len(flat):,} scores of val lie between 0 and 1, as if the model ended in a sigmoid. Scores are raw "
-        f"here: "
-        "above 0 means the positive class, so every example counts as positive. If it does end in a sigmoid, give the "
-        "model without it; if not, leave it as it is"
+        "here: above 0 means the positive class, so every example counts as positive. If it does end in a sigmoid, "
+        "give the model without it; if not, leave it as it is"
     )
 
 
@@ -127,8 +126,7 @@ def one_class(targets: Any) -> str | None:
         return None
     return (
         f"all {len(targets):,} targets of val are {targets.reshape(-1)[0].item():g}, so the best that can be found is "
-        f"to "
-        "say so always; give val examples of all classes"
+        "to say so always; give val examples of all classes"
     )
 
 
@@ -144,6 +142,6 @@ def trained_on(train: Examples, judged: Examples | Stream, name: str) -> str | N
         return None
     return (
         f"{100 * share:.0f} % of the rows of {name} are also in train. The metric of rows that the model was trained "
-        f"on "
-        "is too good, and the acceptance test on them says little about new ones; give rows that it was not trained on"
+        "on is too good, and the acceptance test on them says little about new ones; give rows that it was not "
+        "trained on"
     )

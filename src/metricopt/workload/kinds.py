@@ -59,8 +59,7 @@ def check_labels(kind: OutputKind, targets: Tensor, outputs: Tensor, name: str) 
         at = int(targets.reshape(len(targets), -1).isnan().any(dim=1).nonzero()[0, 0])
         raise ConfigError(
             f"the targets of {name} hold NaN, the first one in row {at} (counted from 0); leave these rows out, or "
-            f"fill "
-            "in what is known"
+            "fill in what is known"
         )
     if kind == "multiclass" and _whole(targets):
         low, high, classes = int(targets.min()), int(targets.max()), outputs.shape[1]
@@ -71,8 +70,7 @@ def check_labels(kind: OutputKind, targets: Tensor, outputs: Tensor, name: str) 
         if low < 0 or high >= classes:
             raise ConfigError(
                 f"the labels of {name} run from {low} to {high}, but the model has {classes} scores for the classes 0 "
-                f"to "
-                f"{classes - 1}; number the classes from 0, or give a model with a score for each"
+                f"to {classes - 1}; number the classes from 0, or give a model with a score for each"
             )
 
 

@@ -127,8 +127,7 @@ def _command(text: str, higher_is_better: bool | None, given: dict[str, Any]) ->
     for word in unfilled(words):
         raise ConfigError(
             f"{FILE} in {word!r} of {text!r} would stay as it is: it stands for the path of the NumPy file only where "
-            f"it "
-            f"is a word of its own or follows '='; write {FILE} or --data={FILE}"
+            f"it is a word of its own or follows '='; write {FILE} or --data={FILE}"
         )
     name = " ".join(words)
     shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 3] + "..."

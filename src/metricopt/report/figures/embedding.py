@@ -27,9 +27,8 @@ def embedding(report_data: ReportData) -> Figure | Absent:
         title=_TITLE,
         caption=(
             f"Each of {counted(len(report_data.embedding), 'dot')} is one setting of the adaptation parameters, where "
-            f"the value "
-            "function places it. Colours that change gradually mean that it has learned what moves the metric; "
-            f"the directions themselves have no unit.{shown}"
+            "the value function places it. Colours that change gradually mean that it has learned what moves the "
+            f"metric; the directions themselves have no unit.{shown}"
         ),
         measured="Colours are the metric on the search part, observed or estimated.",
         wide=_draw(report_data, HALF),

@@ -155,8 +155,7 @@ def _numbers(name: str, numbers: Numbers, kind: Kind = "number", objects: Object
     if infinite:
         raise DataError(
             f"column {name!r} contains infinity or a value too large: {infinite} of {len(numbers)} values are "
-            f"infinite; "
-            "replace them by a finite number, or by NaN for missing"
+            "infinite; replace them by a finite number, or by NaN for missing"
         )
     empty = bool(np.isnan(numbers).all())
     return RawColumn(name=name, kind="empty" if empty else kind, numbers=numbers, objects=objects)
