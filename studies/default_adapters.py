@@ -9,8 +9,8 @@ the same `optimize(budget=200)`, without a holdout, and is judged on 5,000 test 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from metricopt._random import generator
 from metricopt.adapters import ConditionalNorm, Film, InputBias, LoRA, OutputShift, Projected
 from metricopt.runtime import describe_environment
 from metricopt.tasks.images import mnist
+from studies.cells import measured
 
 RESULTS = Path(__file__).parent / "results"
 ROWS = RESULTS / "default_adapters.jsonl"
 LEFT = 14
+CALLS = 200
 
 
 class Conv(nn.Module):
@@ -81,7 +83,26 @@ def choices(name: str) -> dict[str, Any]:
     return shared
 
 
-def trained(name: str, x: Tensor, y: Tensor, seed: int) -> nn.Module:
+@functools.cache
+def digits() -> tuple[Tensor, Tensor]:
+    images, labels = mnist()
+    return images[:, 0].float() / 127.5 - 1, labels
+
+
+def rows_of(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of training digits with a long tail, of validation and of test digits."""
+    _, labels = digits()
+    order = torch.randperm(len(labels), generator=generator("split", seed))
+    pool, val, test = order[:40000], order[40000:42000], order[42000:47000]
+    counts = [int(600 * 50 ** (-c / 9)) for c in range(10)]
+    return torch.cat([pool[labels[pool] == c][:n] for c, n in enumerate(counts)]), val, test
+
+
+@functools.lru_cache(maxsize=1)
+def trained(name: str, seed: int) -> nn.Module:
+    images, labels = digits()
+    tail = rows_of(seed)[0]
+    x, y = images[tail], labels[tail]
     torch.manual_seed(seed)
     model = {"conv": Conv, "recurrent": Recurrent, "transformer": Transformer}[name]()
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
@@ -94,48 +115,43 @@ def trained(name: str, x: Tensor, y: Tensor, seed: int) -> nn.Module:
     return model.eval()
 
 
+def perform(*, family: str, seed: int, adapters: str) -> dict[str, Any]:
+    """The metric on test digits before and after a search with these adapters."""
+    images, labels = digits()
+    (tail, val, test), model, metric = rows_of(seed), trained(family, seed), metricopt.get_metric("g_mean")
+    began = time.perf_counter()
+    outcome = metricopt.optimize(
+        model,
+        metric=metric,
+        train=(images[tail], labels[tail]),
+        val=(images[val], labels[val]),
+        adapters=choices(family)[adapters],
+        acceptance=None,
+        budget=CALLS,
+        seed=seed,
+        quiet=True,
+    )
+    seconds = time.perf_counter() - began
+    with torch.no_grad():
+        start, after = (metric(one(images[test]), labels[test]) for one in (model, outcome.model))
+    return {"start": start, "test": after, "dim": len(outcome.phi), "seconds": seconds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--families", default="conv,recurrent,transformer")
-    parser.add_argument("--calls", type=int, default=200)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    images, labels = mnist()
-    images = images[:, 0].float() / 127.5 - 1
-    rows = []
-    metric = metricopt.get_metric("g_mean")
-    for name in options.families.split(","):
-        for seed in map(int, options.seeds.split(",")):
-            order = torch.randperm(len(images), generator=generator("split", seed))
-            pool, val, test = order[:40000], order[40000:42000], order[42000:47000]
-            counts = [int(600 * 50 ** (-c / 9)) for c in range(10)]
-            tail = torch.cat([pool[labels[pool] == c][:n] for c, n in enumerate(counts)])
-            model = trained(name, images[tail], labels[tail], seed)
-            for choice, adapters in choices(name).items():
-                began = time.perf_counter()
-                outcome = metricopt.optimize(
-                    model,
-                    metric=metric,
-                    train=(images[tail], labels[tail]),
-                    val=(images[val], labels[val]),
-                    adapters=adapters,
-                    acceptance=None,
-                    budget=options.calls,
-                    seed=seed,
-                    quiet=True,
-                )
-                with torch.no_grad():
-                    figures = [metric(one(images[test]), labels[test]) for one in (model, outcome.model)]
-                row = {"family": name, "seed": seed, "adapters": choice, "start": figures[0], "test": figures[1]}
-                row |= {"dim": len(outcome.phi), "seconds": time.perf_counter() - began}
-                rows.append(row)
-                print(json.dumps(row), flush=True)
-    kept = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-    rows = [row for row in kept if row["family"] not in options.families.split(",")] + rows
-    ROWS.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    print(table(rows))
-    (RESULTS / "default_adapters.md").write_text(table(rows))
+    cells = [
+        {"family": family, "seed": seed, "adapters": choice}
+        for family in options.families.split(",")
+        for seed in map(int, options.seeds.split(","))
+        for choice in choices(family)
+    ]
+    told = table(measured(ROWS, cells, perform))
+    print(told)
+    (RESULTS / "default_adapters.md").write_text(told)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

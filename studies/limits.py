@@ -10,7 +10,6 @@ between: what the search proposes is judged.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from metricopt.bench.arena.run import bench
 from metricopt.methods import METHODS
 from metricopt.metrics import Budget, constrained, get_metric
 from metricopt.problem import Problem
-from metricopt.runtime import describe_environment
 from metricopt.workload import Examples
+from studies.cells import kept, measured
 
 ROWS = Path(__file__).parent / "results" / "limits.jsonl"
 #: Table, what is wanted, and what must hold.
@@ -40,11 +39,10 @@ METHODS_RUN = ("threshold", "metricopt")
 CALLS = 100
 
 
-def perform(case: tuple[str, str, str], margin: float, method: str, seed: int) -> dict[str, Any]:
+def perform(*, table: str, wanted: str, limit: str, margin: float, method: str, seed: int) -> dict[str, Any]:
     """Objective and slack of the limit on the rows that judge, before and after."""
-    base, objective, limit = case
-    here = bench(base, seed)
-    metric = constrained(objective, limit, margin=margin)
+    here = bench(table, seed)
+    metric = constrained(wanted, limit, margin=margin)
     constraint = metric.fn.constraints[0]  # type: ignore[attr-defined]
     entry = METHODS[method]
     workload = here.workload(entry.card.adapters)
@@ -53,12 +51,12 @@ def perform(case: tuple[str, str, str], margin: float, method: str, seed: int) -
     test = here.arena.test
     points = torch.stack([workload.start, result.phi])
     before, after = workload.predict(points, of=Examples(inputs=test.x, targets=test.y)).cpu()
-    wanted = get_metric(objective)
+    objective = get_metric(wanted)
     value = constraint.metric(after, test.y)
     error = constraint.measured(after, test.y)[1]
     return {
-        "objective": wanted(after, test.y),
-        "objective_before": wanted(before, test.y),
+        "objective": objective(after, test.y),
+        "objective_before": objective(before, test.y),
         "slack": constraint.slack(value),
         "slack_before": constraint.slack(constraint.metric(before, test.y)),
         "error": error,
@@ -106,26 +104,14 @@ def main() -> None:
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-    known = {(row["table"], row["limit"], row["margin"], row["method"], row["seed"]) for row in rows}
-    for case in CASES if not asked.summary else ():
-        for seed in range(asked.seeds):
-            for method in METHODS_RUN:
-                for margin in MARGINS:
-                    if (case[0], case[2], margin, method, seed) in known:
-                        continue
-                    about = {"table": case[0], "wanted": case[1], "limit": case[2], "margin": margin, "method": method}
-                    row = (
-                        about
-                        | {"seed": seed}
-                        | perform(case, margin, method, seed)
-                        | {"environment": describe_environment()}
-                    )
-                    rows.append(row)
-                    with ROWS.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(case[0], seed, method, margin, f"{row['objective']:.3f} {row['slack']:+.3f}", flush=True)
-    print(summary(rows))
+    cells = [
+        {"table": table, "wanted": wanted, "limit": limit, "margin": margin, "method": method, "seed": seed}
+        for table, wanted, limit in CASES
+        for seed in range(asked.seeds)
+        for method in METHODS_RUN
+        for margin in MARGINS
+    ]
+    print(summary(kept(ROWS) if asked.summary else measured(ROWS, cells, perform)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import torch
 
 import metricopt
 from metricopt import InputBias, OutputShift, attach
-from metricopt.runtime import describe_environment
+from studies.cells import kept, measured
 
 ROWS = Path(__file__).parent / "results" / "own_loop.jsonl"
 CALLS, STEPS, RATE, TEST = 100, 200, 0.02, 10_000
@@ -51,8 +50,7 @@ def perform(seed: int) -> dict[str, Any]:
     loop = adapted.merged(adapted.phi.detach())
     f1 = metricopt.get_metric("f1")
     found = {"start": model, "optimize": one_call, "loop": loop}
-    figures = {name: f1(one(x[8000:])[:, 0].detach(), y[8000:]) for name, one in found.items()}
-    return {"seed": seed, **figures, "environment": describe_environment()}
+    return {name: f1(one(x[8000:])[:, 0].detach(), y[8000:]) for name, one in found.items()}
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -78,14 +76,8 @@ def main() -> None:
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-    known = {row["seed"] for row in rows}
-    for seed in range(0 if asked.summary else asked.seeds):
-        if seed not in known:
-            rows.append(perform(seed))
-            with ROWS.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-    print(summary(rows))
+    cells = [{"seed": seed} for seed in range(asked.seeds)]
+    print(summary(kept(ROWS) if asked.summary else measured(ROWS, cells, perform)))
 
 
 if __name__ == "__main__":

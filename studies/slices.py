@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,15 +23,16 @@ from torch import Tensor
 from metricopt._random import generator
 from metricopt.bench.arena import metrics as judges
 from metricopt.bench.arena.bases import training_loss
-from metricopt.bench.arena.materials import Arena, Columns, binary, table
+from metricopt.bench.arena.materials import Arena, Columns, binary
+from metricopt.bench.arena.materials import table as made_table
 from metricopt.bench.arena.problems import ArenaProblem
 from metricopt.job.adaptation import adapt
 from metricopt.methods import METHODS
 from metricopt.metrics import Budget
 from metricopt.problem import Problem
 from metricopt.profiles import Slices
-from metricopt.runtime import describe_environment
 from metricopt.workload import Examples, TensorWorkload
+from studies.cells import kept, measured
 
 ROWS = Path(__file__).parent / "results" / "slices.jsonl"
 WAYS = ("none", "4 clusters", "8 clusters", "16 clusters", "named")
@@ -76,9 +76,10 @@ def named(arena: Arena) -> Slices:
     return Slices(names=names, of=lambda x: torch.tensor([known[row.numpy().tobytes()] for row in x]))
 
 
-def perform(name: str, metric: str, way: str, seed: int, calls: int) -> dict[str, Any]:
-    arena = table(TABLES[name][0], key=f"slices {name}", outputs="binary", seed=seed)
-    problem = ArenaProblem(base=name, build=lambda _: arena, judge=getattr(judges, metric))
+def perform(*, table: str, metric: str, way: str, seed: int, calls: int) -> dict[str, Any]:
+    """What a search gains that reads the slices in this way."""
+    arena = made_table(TABLES[table][0], key=f"slices {table}", outputs="binary", seed=seed)
+    problem = ArenaProblem(base=table, build=lambda _: arena, judge=getattr(judges, metric))
     slices = {"none": None, "named": named(arena)}.get(way) if way in ("none", "named") else int(way.split()[0])
     adapted = adapt(copy.deepcopy(arena.model).eval(), "auto", dim=16, probe=arena.train.x[:8], kind="binary")
     workload = TensorWorkload(
@@ -95,8 +96,7 @@ def perform(name: str, metric: str, way: str, seed: int, calls: int) -> dict[str
     outputs = workload.predict(points, of=Examples(inputs=arena.test.x, targets=arena.test.y))
     test = problem.metric(arena.test)
     before, after = (test(one, arena.test.y) for one in outputs)
-    key = {"table": name, "metric": metric, "way": way, "seed": seed, "calls": calls}
-    return {**key, "start": before, "gain": after - before, "seconds": found.seconds}
+    return {"start": before, "gain": after - before, "seconds": found.seconds}
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -122,19 +122,15 @@ def main() -> None:
     parser.add_argument("--summary", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
-    known = {(row["table"], row["metric"], row["way"], row["seed"], row["calls"]) for row in rows}
-    environment = describe_environment()
-    for seed in () if asked.summary else SEEDS:
-        for name, (_, metrics) in TABLES.items():
-            for metric in metrics:
-                for calls in CALLS:
-                    for way in WAYS:
-                        if (name, metric, way, seed, calls) not in known:
-                            rows.append(perform(name, metric, way, seed, calls) | {"environment": environment})
-                            with ROWS.open("a") as file:
-                                file.write(json.dumps(rows[-1]) + "\n")
-    print(summary(rows))
+    cells = [
+        {"table": name, "metric": metric, "way": way, "seed": seed, "calls": calls}
+        for seed in SEEDS
+        for name, (_, metrics) in TABLES.items()
+        for metric in metrics
+        for calls in CALLS
+        for way in WAYS
+    ]
+    print(summary(kept(ROWS) if asked.summary else measured(ROWS, cells, perform)))
 
 
 if __name__ == "__main__":
