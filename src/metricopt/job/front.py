@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -219,27 +219,9 @@ def optimize_front(
     >>> front.calls <= 330, all(one.gains for one in front.models)
     (True, True)
     """
-    validate_arguments(
-        model=model,
-        loss=loss,
-        adapters=adapters,
-        dim=dim,
-        confidence=confidence,
-        sampler=sampler,
-        seed=seed,
-        run=run,
-        batch_size=batch_size,
-        device=device,
-        quiet=quiet,
-        outputs=outputs,
-        stream=stream,
-        memory=memory,
-        profile=profile,
-        slices=slices,
-    )
+    validate_arguments(model=model, confidence=confidence, seed=seed, run=run, quiet=quiet)
     wanted = _metrics(metrics)
     confidence = checked_confidence(confidence)
-    model, outputs = with_one_output(unwrapped(model), outputs)
     settings = Settings(
         loss=loss,
         adapters=adapters,
@@ -254,6 +236,8 @@ def optimize_front(
         profile=profile,
         slices=slices,
     )
+    model, kind = with_one_output(unwrapped(model), outputs)
+    settings = replace(settings, outputs=kind)
     points = at_least("points", points, 2)
     search_calls, total = _divided(budget, len(wanted), points)
     with ExitStack() as stack:

@@ -70,33 +70,18 @@ def learn_value(
     """
     validate_arguments(
         model=model,
-        loss=loss,
         higher_is_better=higher_is_better,
         bounds=bounds,
         reads=reads,
         calls=calls,
-        adapters=adapters,
-        dim=dim,
-        sampler=sampler,
-        batch_size=batch_size,
-        device=device,
         seed=seed,
         config=config,
-        outputs=outputs,
-        stream=stream,
-        memory=memory,
-        profile=profile,
-        slices=slices,
     )
     if calls < LEAST_TO_LEARN:
         raise ConfigError(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
             "better a hundred"
         )
-    model, outputs = with_one_output(unwrapped(model), outputs)
-    wanted, train = resolved_metric(
-        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
-    )
     settings = Settings(
         loss=loss,
         adapters=adapters,
@@ -110,6 +95,11 @@ def learn_value(
         memory=memory,
         profile=profile,
         slices=slices,
+    )
+    model, kind = with_one_output(unwrapped(model), outputs)
+    settings = replace(settings, outputs=kind)
+    wanted, train = resolved_metric(
+        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
     )
     with own_modes():
         kept = None if wanted.reads == "model" else acceptance

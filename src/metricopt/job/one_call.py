@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -137,36 +138,20 @@ def optimize(
     """
     validate_arguments(
         model=model,
-        loss=loss,
         higher_is_better=higher_is_better,
         bounds=bounds,
         reads=reads,
         method=method,
-        adapters=adapters,
-        dim=dim,
         value=value,
         confidence=confidence,
-        sampler=sampler,
         seed=seed,
         run=run,
-        batch_size=batch_size,
-        device=device,
         watch=watch,
         class_names=class_names,
         quiet=quiet,
-        outputs=outputs,
-        profile=profile,
-        slices=slices,
-        stream=stream,
-        memory=memory,
         executor=executor,
         workers=workers,
     )
-    model, outputs = with_one_output(unwrapped(model), outputs)
-    wanted, train = resolved_metric(
-        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
-    )
-    confidence = checked_confidence(confidence)
     settings = Settings(
         loss=loss,
         adapters=adapters,
@@ -181,6 +166,12 @@ def optimize(
         profile=profile,
         slices=slices,
     )
+    model, kind = with_one_output(unwrapped(model), outputs)
+    settings = replace(settings, outputs=kind)
+    wanted, train = resolved_metric(
+        metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
+    )
+    confidence = checked_confidence(confidence)
     with ExitStack() as stack:
         stack.enter_context(own_modes())
         made = prepare(model, metric=wanted, train=train, val=val, acceptance=acceptance, settings=settings)

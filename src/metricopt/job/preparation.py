@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -25,7 +25,7 @@ from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, 
 from ..workload.nests import mapped, numel, on, rows_of, sliced
 from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
-from .arguments import check_loss, first_outputs
+from .arguments import check_loss, first_outputs, validate_arguments
 from .examples import gather
 from .same_rows import leaked
 from .split import AnyRows, search_and_acceptance
@@ -40,7 +40,7 @@ Holdout: TypeAlias = Examples | Stream | Metric | None
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How a workload is made; the same for every job.
+    """How a workload is made; the same for every job. Raises ConfigError where one is of a kind that cannot be meant.
 
     Args:
         loss: a name, `(outputs, targets) -> scalar`, or a `TrainingLoss`.
@@ -67,6 +67,11 @@ class Settings:
     memory: int = 1 << 30
     profile: Profile | None = None
     slices: Slices | int | None = None
+
+    def __post_init__(self) -> None:
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        del given["groups"]  # it takes the rows of val to judge them
+        validate_arguments(**given)
 
 
 @dataclass(frozen=True, kw_only=True)
