@@ -14,6 +14,7 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    Subset,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
@@ -27,6 +28,7 @@ from metricopt.job.preparation import Settings, prepare
 from metricopt.methods import MetricOpt
 from metricopt.metrics import get_metric
 from metricopt.workload import Examples, Stream, StreamedWorkload
+from metricopt.workload.stream import known_targets
 
 
 def streamed(case: Case, metric: Any = "f1", **changes: Any) -> Outcome:
@@ -166,6 +168,15 @@ def test_targets_are_those_that_rows_come_with(case: Case) -> None:
     held = case.optimized(method="threshold", sampler="balanced")
     read = streamed(case, train=Images(*case.train), val=Images(*case.val), sampler="balanced")
     assert (read.before, read.after) == (held.before, held.after)
+
+
+def test_targets_that_are_no_numbers_are_left_alone() -> None:
+    images = Images(torch.zeros(3, 2), torch.zeros(3))
+    assert known_targets(images) is None  # it changes them on the way
+    images.target_transform = None  # type: ignore[assignment]
+    assert known_targets(Subset(images, [2, 0])).tolist() == [1.0, 1.0]  # type: ignore[union-attr]
+    images.targets = [{"boxes": torch.zeros(2, 4)}] * 3
+    assert known_targets(images) is None
 
 
 def test_workers_and_precision_change_nothing(case: Case) -> None:

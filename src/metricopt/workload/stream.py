@@ -155,7 +155,10 @@ def known_targets(dataset: Any) -> Tensor | None:
         return dataset.tensors[1]
     if getattr(dataset, "target_transform", None) is not None or not hasattr(dataset, "targets"):
         return None
-    return torch.as_tensor(dataset.targets)
+    try:
+        return torch.as_tensor(dataset.targets)
+    except (TypeError, ValueError, RuntimeError):  # boxes, texts: no numbers that a sampler could balance
+        return None
 
 
 def batches(loader: DataLoader[Any], name: str) -> Iterator[Rows]:
