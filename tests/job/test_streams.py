@@ -225,6 +225,106 @@ def test_a_stream_of_mappings_with_labels_is_read() -> None:
     assert outcome.calls <= 100
 
 
+class Two(nn.Module):
+    """Takes two inputs; its threshold is wrong by much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 1), nn.Linear(2, 1)
+        with torch.no_grad():
+            for layer in (self.left, self.right):
+                layer.weight.copy_(torch.eye(1, layer.in_features))
+                layer.bias.fill_(0.7)
+
+    def forward(self, left: Tensor, right: Tensor) -> Any:
+        return self.left(left) + self.right(right)
+
+
+class Pairs(Dataset[Any]):
+    """Rows of two inputs, as torch's own collation makes lists of."""
+
+    def __init__(self, count: int) -> None:
+        source = torch.Generator().manual_seed(count)
+        self.left, self.right = torch.randn(count, 3, generator=source), torch.randn(count, 2, generator=source)
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __getitem__(self, index: int) -> Any:
+        left, right = self.left[index], self.right[index]
+        return (left, right), (left[0] + right[0] > 1).float()
+
+
+def test_a_dataset_of_several_inputs_is_read_in_memory_and_as_a_stream() -> None:
+    held, read = (
+        optimize(Two(), metric="f1", train=Pairs(200), val=Pairs(500), budget=90, stream=stream, quiet=True)
+        for stream in (False, True)
+    )
+    assert held.accepted and held.after > 0.9 > held.before
+    assert (read.before, read.after) == pytest.approx((held.before, held.after), abs=1e-3)
+
+
+class Crowd(nn.Module):
+    """Detects in a list of images of any size: as many records as it finds, each as sure as its mean is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sure = nn.Linear(1, 1)
+        with torch.no_grad():
+            self.sure.weight.fill_(4.0)
+            self.sure.bias.fill_(-2.0)
+
+    def forward(self, images: list[Tensor]) -> Any:
+        means = torch.cat([image.mean(dim=1, keepdim=True) for image in images])
+        sure = self.sure(means)[:, 0].sigmoid().split([len(image) for image in images])
+        return [{"boxes": torch.zeros(len(one), 4), "scores": one} for one in sure]
+
+
+class Pictures(Dataset[Any]):
+    def __init__(self, count: int) -> None:
+        source = torch.Generator().manual_seed(count)
+        self.images = [torch.randn(1 + i % 3, 5, generator=source) for i in range(count)]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Any:
+        image = self.images[index]
+        return image, {"truth": (image.mean(dim=1) > 0).float()}
+
+
+def as_lists(batch: Any) -> Any:
+    return [image for image, _ in batch], [target for _, target in batch]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_detections_in_lists_of_images_are_tuned_by_a_loss_of_records(stream: bool) -> None:
+    def right(records: Any, truth: Any) -> float:
+        sure, there = (torch.cat([one[name] for one in part]) for name, part in (("scores", records), ("truth", truth)))
+        return float(((sure > 0.5) == (there > 0)).double().mean())
+
+    def loss(records: Any, truth: Any) -> Tensor:
+        sure, there = (torch.cat([one[name] for one in part]) for name, part in (("scores", records), ("truth", truth)))
+        return nn.functional.binary_cross_entropy(sure, there)
+
+    train, val = (DataLoader(Pictures(count), batch_size=30, collate_fn=as_lists) for count in (60, 300))
+    outcome = optimize(
+        Crowd(),
+        metric=right,
+        higher_is_better=True,
+        bounds=(0, 1),
+        train=train,
+        val=val,
+        outputs="boxes",
+        loss=loss,
+        method="loss_finetune",
+        budget=80,
+        stream=stream,
+        quiet=True,
+    )
+    assert outcome.accepted and outcome.after > outcome.before + 0.1
+
+
 class Endless(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         return iter(())

@@ -254,6 +254,36 @@ def test_a_detector_with_losses_in_training_mode() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_losses_of_records_and_how_far_phi_moves_their_confidences() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(20, 4), [{"truth": torch.ones(1 + i % 2) * (i % 2)} for i in range(20)]
+
+    class Sure(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.score = nn.Linear(4, 1)
+
+        def forward(self, images: Tensor) -> Any:
+            each = enumerate(self.score(images)[:, 0])
+            return [{"boxes": torch.rand(1 + i % 2, 4), "scores": score.repeat(1 + i % 2)} for i, score in each]
+
+    def loss(got: Any, wanted: Any) -> Tensor:
+        sure, there = (torch.cat([one[k] for one in part]) for k, part in (("scores", got), ("truth", wanted)))
+        return F.binary_cross_entropy_with_logits(sure, there)
+
+    adapted = attach(Sure().eval(), LoRA(), where="score", probe=x)
+    made = TensorWorkload(adapted, loss=loss, train=(x, y), val=(x, y), batch_size=20, outputs="boxes")
+    points, indices = phis(made, 2), torch.arange(20).expand(2, 20)
+    losses, grads = made.loss_and_grad(points, indices)
+    for i in range(2):
+        point = points[i].clone().requires_grad_()
+        value = loss(adapted.tail(point, x), y)
+        torch.testing.assert_close(losses[i], value.detach())
+        torch.testing.assert_close(grads[i], torch.autograd.grad(value, point)[0])
+    slopes = torch.func.jacrev(lambda point: torch.cat([one["scores"] for one in adapted.tail(point, x)]))(made.start)
+    torch.testing.assert_close(made.sensitivity, slopes.square().mean(dim=0), rtol=0.5, atol=1e-3)
+
+
 def test_autocast_works_with_populations() -> None:
     plain, half = workload(), workload(autocast=torch.bfloat16)
     points, indices = phis(plain, 4), torch.stack([plain.draws(seed, 1)[0] for seed in range(4)])

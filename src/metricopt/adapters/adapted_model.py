@@ -403,7 +403,7 @@ def _called(step: Step, values: Mapping[str, Any]) -> Any:
 def _as_arguments(inputs: Inputs) -> tuple[list[Any], dict[str, Any]]:
     if isinstance(inputs, Mapping):
         return [], dict(inputs)
-    return (list(inputs), {}) if isinstance(inputs, tuple | list) else ([inputs], {})
+    return (list(inputs), {}) if isinstance(inputs, tuple) else ([inputs], {})
 
 
 #: These take a population as they take a batch: number by number.

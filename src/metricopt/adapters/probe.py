@@ -14,13 +14,13 @@ from torch.utils._pytree import tree_map_only
 from .channels import LINEAR_MAPS
 from .site import Site
 
-#: What a model is called with: one tensor, positional arguments, or keyword arguments.
-Inputs: TypeAlias = Tensor | tuple[Any, ...] | list[Any] | Mapping[str, Any]
+#: What a model is called with: one tensor, a list of records, positional arguments, or keyword arguments.
+Inputs: TypeAlias = Tensor | list[Any] | tuple[Any, ...] | Mapping[str, Any]
 
 
 def invoke(model: nn.Module, inputs: Inputs) -> Any:
-    """`model(x)`, `model(*args)` or `model(**kwargs)`, after the type of `inputs`."""
-    if isinstance(inputs, tuple | list):
+    """`model(x)`, `model([record, ...])`, `model(*args)` or `model(**kwargs)`, after the type of `inputs`."""
+    if isinstance(inputs, tuple):
         return model(*inputs)
     if isinstance(inputs, Mapping):
         return model(**inputs)

@@ -148,7 +148,7 @@ def _names_of_inputs(model: nn.Module, probe: Inputs) -> dict[str, str]:
     parameters = list(inspect.signature(model.forward).parameters)
     if isinstance(probe, Mapping):
         return {name: f"{INPUT}.{name}" for name in probe}
-    if isinstance(probe, tuple | list):
+    if isinstance(probe, tuple):
         return {name: f"{INPUT}.{position}" for position, name in enumerate(parameters[: len(probe)])}
     return {parameters[0]: INPUT}
 
@@ -157,7 +157,7 @@ def input_values(inputs: Inputs) -> dict[str, Any]:
     """The inputs by the names that steps read them under."""
     if isinstance(inputs, Mapping):
         return {INPUT: inputs, **{f"{INPUT}.{name}": value for name, value in inputs.items()}}
-    if isinstance(inputs, tuple | list):
+    if isinstance(inputs, tuple):
         return {INPUT: inputs, **{f"{INPUT}.{position}": value for position, value in enumerate(inputs)}}
     return {INPUT: inputs}
 
@@ -243,7 +243,7 @@ def _is_nest(value: Any) -> bool:
 def _first(inputs: Inputs, rows: int | None) -> Inputs:
     """The first rows of every tensor of a batch; None for all."""
     cut = slice(None) if rows is None else slice(0, rows)
-    if isinstance(inputs, Tensor):
+    if isinstance(inputs, Tensor | list):
         return inputs[cut]
     if isinstance(inputs, Mapping):
         return {name: _cut(value, cut) for name, value in inputs.items()}
@@ -255,6 +255,8 @@ def _cut(value: Any, cut: slice) -> Any:
 
 
 def _rows(inputs: Inputs) -> int:
+    if isinstance(inputs, list):
+        return len(inputs)
     values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
     first = values if isinstance(values, Tensor) else next((v for v in values if isinstance(v, Tensor)), None)
     return 0 if first is None or first.dim() == 0 else len(first)

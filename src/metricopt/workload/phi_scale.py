@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -69,18 +69,39 @@ def exact_sensitivity(adapted: AdaptedModel, features_of: Features, chosen: Tens
 
 
 def estimated_sensitivity(adapted: AdaptedModel, features_of: Features, blocks: Sequence[Tensor]) -> Tensor:
-    """All rows at one phi, with a random sign for each output of each row: what is mixed cancels on average."""
+    """All rows at one phi, with a random sign for each output of each row: what is mixed cancels on average.
+
+    Of records it is the mean over their confidences, or over all of their numbers; 1 where phi moves none smoothly.
+    """
     generator, spec = named_generator(0, "signs"), adapted.spec
-    total, count = torch.zeros(spec.dim), sum(len(block) for block in blocks)
+    total, count, numbers = torch.zeros(spec.dim), sum(len(block) for block in blocks), 0
     for block in blocks:
         features, _ = features_of(block)
         point = torch.zeros(spec.dim, requires_grad=True)
-        outputs = adapted.tail(point.to(adapted.phi), features).float()
+        found = adapted.tail(point.to(adapted.phi), features)
+        outputs = _moved(found)
+        if outputs is None:
+            return torch.ones(spec.dim)
+        numbers += len(outputs) if isinstance(found, list) else len(block)
         for _ in range(_MOST_DIRECTIONS // 2):
             signs = 2.0 * torch.randint(2, outputs.shape, generator=generator).to(outputs) - 1
             (slope,) = torch.autograd.grad((outputs * signs).sum(), point, retain_graph=True)
             total += slope.square() / (_MOST_DIRECTIONS // 2) / count
+    if numbers != count:
+        total *= count / numbers
     for slot in spec.slots:
         if slot.role == "shift":  # shifts move their own score alike: the mean over classes is a better estimate
             total[spec.slice_of(slot.name)] = total[spec.slice_of(slot.name)].mean()
     return total
+
+
+def _moved(outputs: Any) -> Tensor | None:
+    """The numbers of outputs that follow phi: of several tensors or records as one row, of detections their scores."""
+    if isinstance(outputs, Tensor):
+        return outputs.float() if outputs.requires_grad else None
+    if isinstance(outputs, list) and all(isinstance(one, Mapping) and "scores" in one for one in outputs):
+        outputs = [one["scores"] for one in outputs]
+    found: list[Tensor] = []
+    nests.mapped(found.append, outputs)
+    smooth = [one.reshape(-1).float() for one in found if one.requires_grad and one.numel()]
+    return torch.cat(smooth) if smooth else None

@@ -18,6 +18,7 @@ from torch.utils.data import (
     SequentialSampler,
     Subset,
     TensorDataset,
+    default_collate,
 )
 
 from .._errors import ConfigError, DataError
@@ -75,7 +76,8 @@ class Stream:
         """The rows `indices` as a mini-batch; what the dataset does at random depends on `seed` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            return as_rows(self._loader.collate_fn([self.dataset[int(i)] for i in indices]), self._name)
+            batch = self._loader.collate_fn([self.dataset[int(i)] for i in indices])
+        return as_rows(batch, self._name, self._loader.collate_fn)
 
     def batches(self) -> Iterator[Rows]:
         """All rows, in order."""
@@ -166,11 +168,13 @@ def batches(loader: DataLoader[Any], name: str) -> Iterator[Rows]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed("reading"))
         for batch in loader:
-            yield as_rows(batch, name)
+            yield as_rows(batch, name, loader.collate_fn)
 
 
-def as_rows(batch: Any, name: str) -> Rows:
-    """A batch as whoever made it gave it: a pair, a third thing beside it, or a mapping with labels."""
+def as_rows(batch: Any, name: str, collate: Any) -> Rows:
+    """A batch as `collate` made it: a pair, a third thing beside it, or a mapping with labels."""
+    if collate is default_collate:
+        batch = _tuples(batch)
     if isinstance(batch, Mapping) and "labels" in batch:  # as models of transformers take them
         batch = ({key: value for key, value in batch.items() if key != "labels"}, batch["labels"])
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
@@ -179,6 +183,13 @@ def as_rows(batch: Any, name: str) -> Rows:
             f"{described(batch)}; give a collate_fn, or a pair of tensors"
         )
     return Rows(batch[0], as_numbers(batch[1]), *batch[2:])
+
+
+def _tuples(nest: Any) -> Any:
+    """Tuples of several inputs, of which torch's collation makes lists, as tuples again: a list is one of records."""
+    if isinstance(nest, tuple | list):
+        return tuple(_tuples(part) for part in nest)
+    return nest
 
 
 def described(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Self
 
@@ -274,8 +274,8 @@ class Workload(ABC):
             losses `(n,)` and gradients `(n, d)`.
         """
         point = phis.detach().requires_grad_(True)
-        if isinstance(self.loss, TrainingLoss):
-            parts = [self._training_loss(one, index) for one, index in zip(point, indices, strict=True)]
+        if isinstance(self.loss, TrainingLoss) or self._has_records:
+            parts = [self._alone(one, index) for one, index in zip(point, indices, strict=True)]
         else:
             fitting = self.memory // max(self._bytes_per_row() * indices.shape[1], 1)
             step, size = (self._together, fitting) if fitting else (self._row_blocks, 1)
@@ -325,6 +325,16 @@ class Workload(ABC):
     def kind_is_tensor(self) -> bool:
         """Whether outputs can be stacked."""
         found: bool = self._once_only("is tensor", lambda: _stacks(self._first_outputs()))
+        return found
+
+    @property
+    def _has_records(self) -> bool:
+        """Whether inputs, targets or outputs are lists of records."""
+
+        def look() -> bool:
+            return not (self.kind_is_tensor and all(map(_stacks, self.drawn(torch.zeros(1, dtype=torch.long)))))
+
+        found: bool = self._once_only("has records", look)
         return found
 
     def _once_only(self, name: str, make: Callable[[], Any]) -> Any:
@@ -394,11 +404,16 @@ class Workload(ABC):
             total += torch.autograd.grad(again, point, slope)[0]
         return loss.detach()[None], total
 
-    def _training_loss(self, phi: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.loss, TrainingLoss)
-        inputs, targets = self.drawn(indices)
-        with self.adapted.at(phi.to(self.adapted.phi)) as model, self.precision():
-            loss = self.loss(model, inputs, targets)
+    def _alone(self, phi: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for one phi `(d,)`: losses of the whole model, and records, which do not stack."""
+        if isinstance(self.loss, TrainingLoss):
+            inputs, targets = self.drawn(indices)
+            with self.adapted.at(phi.to(self.adapted.phi)) as model, self.precision():
+                loss = self.loss(model, inputs, targets)
+        else:
+            features, targets = self.features(indices)
+            with self.precision():
+                loss = self.loss(self.adapted.tail(phi.to(self.adapted.phi), features), targets)
         (grad,) = torch.autograd.grad(loss, phi)
         return loss.detach()[None].to(grad), grad[None]
 
@@ -412,20 +427,19 @@ class Workload(ABC):
         return by_class(targets.reshape(-1))
 
     def _sensitivity(self) -> Tensor:
-        if not self.kind_is_tensor or isinstance(self.loss, TrainingLoss) and self.kind == "other":
-            return torch.ones(self.dim)
-        count = min(self.train_size, 2048 if self.is_small else 256)
+        exact = self.is_small and isinstance(self._first_outputs(), Tensor) and not self._has_records
+        count = min(self.train_size, 2048 if exact else 256)
         chosen = torch.randperm(self.train_size, generator=named_generator(0, "sensitivity"))[:count]
-        if self.is_small:
+        if exact:
             return exact_sensitivity(self.adapted, self.features, chosen)
         size = max(1, self.memory // max(2 * self._bytes_per_row(), 1))
         return estimated_sensitivity(self.adapted, self.features, chosen.split(size))
 
 
-def _stacks(outputs: Any) -> bool:
-    """Whether outputs at several phis are one nest of tensors: not lists of records, whose lengths differ."""
-    if isinstance(outputs, Tensor):
+def _stacks(nest: Any) -> bool:
+    """Whether several such things are one nest of tensors: not lists of records, whose lengths differ."""
+    if isinstance(nest, Tensor):
         return True
-    if isinstance(outputs, dict):
-        return all(_stacks(part) for part in outputs.values())
-    return isinstance(outputs, tuple) and all(_stacks(part) for part in outputs)
+    if isinstance(nest, Mapping):
+        return all(_stacks(part) for part in nest.values())
+    return isinstance(nest, tuple) and all(_stacks(part) for part in nest)
