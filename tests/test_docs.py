@@ -13,7 +13,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 #: Pages whose examples need more than the library have tests of their own.
 ELSEWHERE = {"integrations.md"}
 #: Recipes that take long run with --all.
-LONG = {"costs.md", "images.md", "imbalance.md", "language-model.md", "ranking.md"}
+LONG = {"costs.md", "detection.md", "images.md", "imbalance.md", "language-model.md", "ranking.md"}
 
 
 def _blocks(page: Path) -> list[str]:
