@@ -13,7 +13,7 @@ from .._adam import Adam
 from .._random import generator as named_generator
 from ..problem import Problem
 from ..profiles import Profile
-from ..workload.nests import concatenated
+from ..workload.nests import concatenated, numel
 from ..workload.resampling import resample, resampling_of, spread_factor, units_of
 
 #: What infinite scores count as in a profile.
@@ -61,8 +61,7 @@ class ScoreView:
         first = torch.zeros(1, dtype=torch.long)
         one = self.workload.search_features(first)
         self._share = 0.0 if one is None else search_share
-        row = (one or self.workload.features(first))[0]
-        numbers = row.numel() if isinstance(row, Tensor) else 1
+        numbers = numel((one or self.workload.features(first))[0])
         self._rows = max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
         #: Whether a pass over the search split costs more than what a search does beside it.
         self.dear = numbers * len(self._targets) > _MANY_NUMBERS
