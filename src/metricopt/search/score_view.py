@@ -58,10 +58,8 @@ class ScoreView:
         self.generator = named_generator(seed, "score view")
         self._scale = problem.phi_scale
         self._targets = self.workload.targets
-        first = torch.zeros(1, dtype=torch.long)
-        one = self.workload.search_features(first)
-        self._share = 0.0 if one is None else search_share
-        numbers = numel((one or self.workload.features(first))[0])
+        self._share = search_share
+        numbers = numel(self.workload.search_features(torch.zeros(1, dtype=torch.long))[0])
         self._rows = max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
         #: Whether a pass over the search split costs more than what a search does beside it.
         self.dear = numbers * len(self._targets) > _MANY_NUMBERS
@@ -168,9 +166,7 @@ class ScoreView:
         parts = []
         if of_search:
             index = torch.randint(len(self._targets), (of_search,), generator=self.generator)
-            found = self.workload.search_features(index)
-            if found is not None:
-                parts.append(Batch(*found, self.workload.slices_of("val", index)))
+            parts.append(Batch(*self.workload.search_features(index), self.workload.slices_of("val", index)))
         if self._rows - of_search:
             parts.append(self._of_training(self._training_rows(self._rows - of_search)))
         features, targets, slices = zip(*parts, strict=True)

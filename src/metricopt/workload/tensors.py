@@ -105,7 +105,7 @@ class TensorWorkload(Workload):
             return super().features(indices)
         return nests.take(kept, indices), nests.take(self.train.targets, indices)
 
-    def search_features(self, indices: Tensor) -> tuple[Any, Any] | None:
+    def search_features(self, indices: Tensor) -> tuple[Any, Any]:
         kept = self._kept("val")
         found = self.head(nests.take(self.val.inputs, indices)) if kept is None else nests.take(kept, indices)
         return found, nests.take(self.val.targets, indices)

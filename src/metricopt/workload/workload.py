@@ -134,10 +134,9 @@ class Workload(ABC):
         inputs, targets = self.drawn(indices)
         return self.head(inputs), targets
 
-    def search_features(self, indices: Tensor) -> tuple[Any, Any] | None:
-        """The same of rows of the search split; None where they are not at hand: streamed, too large to keep."""
-        del indices
-        return None
+    @abstractmethod
+    def search_features(self, indices: Tensor) -> tuple[Any, Any]:
+        """The same of rows of the search split."""
 
     # --- what all share ---------------------------------------------------------------------------
 
