@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .._registry import Registry
 from .binary import BinaryProfile
+from .boxes import BoxesProfile
 from .embeddings import EmbeddingsProfile
 from .lists import ListsProfile
 from .multiclass import MulticlassProfile
@@ -25,11 +26,13 @@ PROFILES.add("multilabel", lambda width, slices: MultilabelProfile(labels=width,
 PROFILES.add("values", lambda width, slices: ValuesProfile(slices=slices))
 PROFILES.add("lists", lambda width, slices: ListsProfile(slices=slices))
 PROFILES.add("embeddings", lambda width, slices: EmbeddingsProfile())
+PROFILES.add("boxes", lambda width, slices: BoxesProfile())
 
 __all__ = [
     "MOST_SLICES",
     "PROFILES",
     "BinaryProfile",
+    "BoxesProfile",
     "Column",
     "EmbeddingsProfile",
     "ListsProfile",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,6 +52,22 @@ class Profile(ABC):
             targets: shared by the population.
             slices: `(N, S)`, 1 where a row belongs to a slice; None where the profile has no slices.
         """
+
+    def fits(self, outputs: Any, targets: Any) -> bool:
+        """Whether such outputs of one phi and such targets can be read."""
+        del targets
+        return isinstance(outputs, Tensor)
+
+    def of_targets(self, targets: Any) -> Tensor:
+        """Targets as `__call__` takes them; a profile of records makes a tensor of them."""
+        found: Tensor = targets
+        return found
+
+    def of_outputs(self, outputs: Any, targets: Any) -> Tensor:
+        """Outputs of a population as `__call__` takes them; records are matched with those of `targets`."""
+        del targets
+        found: Tensor = outputs
+        return found
 
     @property
     def identity(self) -> str:

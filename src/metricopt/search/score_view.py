@@ -13,7 +13,7 @@ from .._adam import Adam
 from .._random import generator as named_generator
 from ..problem import Problem
 from ..profiles import Profile
-from ..workload.nests import concatenated, numel
+from ..workload.nests import concatenated, numel, on
 from ..workload.resampling import resample, resampling_of, spread_factor, units_of
 
 #: What infinite scores count as in a profile.
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     """Rows that are climbed through: features in front of phi, targets, and which slices they belong to."""
 
     features: Any
-    targets: Tensor
+    targets: Any
     slices: Tensor | None = None
 
 
@@ -58,11 +58,14 @@ class ScoreView:
         self.generator = named_generator(seed, "score view")
         self._scale = problem.phi_scale
         self._targets = self.workload.targets
+        self._read_targets = profile.of_targets(self._targets)
         self._share = search_share
         numbers = numel(self.workload.search_features(torch.zeros(1, dtype=torch.long))[0])
-        self._rows = max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
+        # Records go through the model phi by phi, and are matched with targets: a row of theirs is many.
+        alone = not self.workload.kind_is_tensor
+        self._rows = min(64, rows) if alone else max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
         #: Whether a pass over the search split costs more than what a search does beside it.
-        self.dear = numbers * len(self._targets) > _MANY_NUMBERS
+        self.dear = alone or numbers * len(self._targets) > _MANY_NUMBERS
         self._chances = _chances(self._targets, self.workload.train_targets, self.workload.train_size)
         self.z = torch.zeros(0, self.dim)
         self.psi = torch.zeros(0, len(profile.columns))
@@ -77,7 +80,7 @@ class ScoreView:
         """`(m,)`, of all that was observed, in order."""
         return self.problem.memory.utilities
 
-    def sync(self, outputs: Tensor | None = None) -> None:
+    def sync(self, outputs: Any = None) -> None:
         """Take in what was observed since the last time; `outputs` are those of the points, where they are at hand."""
         new = self.problem.memory.phis[len(self.z) :]
         if len(new):
@@ -91,22 +94,25 @@ class ScoreView:
         parts = [self.profiles_from(self.outputs(part)) for part in z.split(_TOGETHER)]
         return torch.cat(parts) if parts else self.psi[:0]
 
-    def profiles_and_outputs(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+    def profiles_and_outputs(self, z: Tensor) -> tuple[Tensor, Any]:
         """Profiles of points, and their outputs where they are few enough to be kept."""
         if len(z) > _TOGETHER:
             return self.profiles(z), None
         outputs = self.outputs(z)
         return self.profiles_from(outputs), outputs
 
-    def outputs(self, z: Tensor) -> Tensor:
-        """`(n, N, ...)` on the search split; no metric call."""
-        found: Tensor = self.problem.outputs(self.phi(z))
-        return found
+    def outputs(self, z: Tensor) -> Any:
+        """Outputs on the search split, `(n, N, ...)` or a list with an entry for each point; no metric call."""
+        return self.problem.outputs(self.phi(z))
 
     @torch.no_grad()
-    def profiles_from(self, outputs: Tensor) -> Tensor:
+    def profiles_from(self, outputs: Any) -> Tensor:
         """`(n, K)` of such outputs."""
-        return self.profile(_finite(outputs), self._targets, self.workload.slices_of("val")).cpu()
+        return self.profile(self._tensor_of(outputs), self._read_targets, self.workload.slices_of("val")).cpu()
+
+    def _tensor_of(self, outputs: Any) -> Tensor:
+        """Outputs on the search split, as the profile reads them."""
+        return _finite(self.profile.of_outputs(outputs, self._targets))
 
     @torch.no_grad()
     def resampled(self, z: Tensor, resamples: int) -> Tensor:
@@ -116,14 +122,14 @@ class ScoreView:
         """
         groups = self.workload.groups
         how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
-        outputs = torch.cat([_finite(self.outputs(part)) for part in z.split(_TOGETHER)])
-        slices = self.workload.slices_of("val")
+        outputs = torch.cat([self._tensor_of(self.outputs(part)) for part in z.split(_TOGETHER)])
+        targets, slices = self._read_targets, self.workload.slices_of("val")
         if how == "none":
-            return self.profile(outputs, self._targets, slices).cpu()[None]
+            return self.profile(outputs, targets, slices).cpu()[None]
         found = []
         for _ in range(resamples):
             chosen = resample(self._targets, how, generator=self.generator, groups=groups, within=True)
-            found.append(self.profile(outputs[:, chosen], self._targets[chosen], _some(slices, chosen)).cpu())
+            found.append(self.profile(outputs[:, chosen], targets[chosen], _some(slices, chosen)).cpu())
         drawn = torch.stack(found)
         factor = spread_factor(how, units_of(len(self._targets), groups))
         return drawn.mean(dim=0) + factor * (drawn - drawn.mean(dim=0))
@@ -140,7 +146,8 @@ class ScoreView:
         drawn = self._training_rows(count) if self._chances is not None else _evenly(self.workload.train_size, count)
         batch = self._of_training(drawn)
         outputs = torch.cat([self.outputs_of(part, batch).cpu() for part in z.split(_TOGETHER)])
-        targets, slices, here = batch.targets.cpu(), batch.slices, self.profiles(z[:1])
+        targets = self.profile.of_targets(batch.targets).cpu()
+        slices, here = batch.slices, self.profiles(z[:1])
         found = self.profile(outputs, targets, slices)
         moved, fit = here - found[:1], self.profile.fit_column
         if fit is None:
@@ -170,9 +177,10 @@ class ScoreView:
         if self._rows - of_search:
             parts.append(self._of_training(self._training_rows(self._rows - of_search)))
         features, targets, slices = zip(*parts, strict=True)
+        device = self.workload.adapted.phi.device
         return Batch(
             concatenated(list(features)),
-            torch.cat([one.to(targets[0].device) for one in targets]),
+            concatenated([on(one, device) for one in targets]),
             None if slices[0] is None else torch.cat(slices),
         )
 
@@ -181,10 +189,13 @@ class ScoreView:
 
     def outputs_of(self, z: Tensor, batch: Batch) -> Tensor:
         """Outputs `(n, B, ...)` of a batch, differentiable in z."""
-        adapted = self.workload.adapted
+        adapted, phis = self.workload.adapted, self.phi(z).to(self.workload.adapted.phi)
         with self.workload.precision():
-            outputs: Tensor = adapted.outputs(self.phi(z).to(adapted.phi), batch.features)
-        return outputs.float()
+            if self.workload.kind_is_tensor:
+                outputs = adapted.outputs(phis, batch.features)
+            else:
+                outputs = [adapted.tail(phi, batch.features) for phi in phis]
+        return self.profile.of_outputs(outputs, batch.targets).float()
 
     def profiles_of(self, z: Tensor, batch: Batch) -> Tensor:
         """Profiles `(n, K)` of a batch, differentiable in z."""
@@ -192,7 +203,7 @@ class ScoreView:
 
     def read(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Profiles `(n, K)` of a batch's outputs."""
-        return self.profile(outputs, batch.targets, batch.slices).cpu()
+        return self.profile(outputs, self.profile.of_targets(batch.targets).to(outputs.device), batch.slices).cpu()
 
     def climb(self, start: Tensor, objective: Objective, *, steps: int, rate: float) -> list[Tensor]:
         """Adam upwards from `start` `(n, d)`, all points in lock-step; `(n, d)` after each step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from torch import Tensor
 
@@ -39,9 +39,11 @@ class LearnedLoss:
         self.learned, self.profile = learned, own
         self.__name__ = f"learned_{learned.metric}"
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        psi = self.profile(outputs[None].float(), targets)
-        return (1 - self.learned.function.mean(psi.cpu())[0]).to(outputs)
+    def __call__(self, outputs: Any, targets: Any) -> Tensor:
+        read = self.profile.of_outputs(outputs[None] if isinstance(outputs, Tensor) else [outputs], targets).float()
+        psi = self.profile(read, self.profile.of_targets(targets))
+        found = 1 - self.learned.function.mean(psi.cpu())[0]
+        return found.to(outputs) if isinstance(outputs, Tensor) else found.float()
 
     def __repr__(self) -> str:
         return f"LearnedLoss({self.learned})"

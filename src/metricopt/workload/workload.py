@@ -175,9 +175,10 @@ class Workload(ABC):
     def profile(self) -> Profile | None:
         """What a value function reads of the outputs; None for outputs that have no profile."""
         found, slices = self._profile, self.slices
-        if found is None and self.kind in PROFILES and self.kind_is_tensor:
+        if found is None and self.kind in PROFILES:
             width = self.shape[-1] if len(self.shape) > 1 else 1
-            found = PROFILES[self.kind](width, () if slices is None else tuple(slices.names))
+            usual = PROFILES[self.kind](width, () if slices is None else tuple(slices.names))
+            found = usual if usual.fits(self._first_outputs(), self.targets) else None
         if slices is not None and (found is None or "slices" not in found.families):
             what = f"outputs of the kind {self.kind!r}" if self._profile is None else f"the profile {self._profile!r}"
             raise ConfigError(f"{what} cannot look into slices; leave slices= out")

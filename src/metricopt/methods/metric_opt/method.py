@@ -40,7 +40,7 @@ class MetricOpt(Method):
     are best in samples of g. Profiles cost no metric call, so g chooses among many points for each that is paid for.
     At the end the point with the largest gain less a margin of its own noise is proposed.
 
-    Outputs without a profile (detections, records) are searched by the paper's value function of phi.
+    Outputs without a profile (records of a user's own) are searched by the paper's value function of phi.
 
     Differs from the paper: its value function reads phi (`PhiMetricOpt`).
 
@@ -189,7 +189,10 @@ class _Run:
         with torch.no_grad():
             mean, spread = self._value(psi[picked], pool.z[picked])
         before, known = len(view.utilities), float(view.utilities.max())
-        outputs = view.outputs(pool.z[picked]) if outputs is None else outputs[picked]
+        if outputs is None:
+            outputs = view.outputs(pool.z[picked])
+        else:
+            outputs = outputs[picked] if isinstance(outputs, Tensor) else [outputs[place] for place in picked]
         observe_within_budget(problem, view.phi(pool.z[picked]), outputs)
         view.sync(outputs)
         came = view.utilities[before:]
