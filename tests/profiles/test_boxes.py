@@ -74,7 +74,7 @@ def twin(outputs: list[dict[str, Tensor]], targets: list[dict[str, Tensor]]) -> 
         found[f"recall from confidence {at:g} on"] = hits / objects
         found[f"precision from confidence {at:g} on"] = hits / max(hits + false, 1)
         found[f"F1 from confidence {at:g} on"] = 2 * hits / (objects + hits + false)
-        found[f"- false alarms from confidence {at:g} on"] = -np.log1p(false / objects)
+        found[f"few false alarms from confidence {at:g} on"] = -np.log1p(false / objects)
     ranked = sorted(told, key=lambda one: (-one[0], one[1]))
     hits, total = 0, 0.0
     for place, (_, hit) in enumerate(ranked, start=1):

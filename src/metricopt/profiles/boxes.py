@@ -41,10 +41,10 @@ class BoxesProfile(Profile):
                 ("ranking", ["average precision"]),
                 *(
                     (name, [f"{name} from confidence {at:g} on" for at in _AT])
-                    for name in ("recall", "precision", "F1", "- false alarms")
+                    for name in ("recall", "precision", "F1", "few false alarms")
                 ),
                 ("likelihood", ["log-likelihood"]),
-                ("confidence", ["confidence of what is found", "- confidence of false alarms"]),
+                ("confidence", ["confidence of what is found", "low confidence of false alarms"]),
             ]
         )
 
