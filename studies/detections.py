@@ -3,7 +3,7 @@
     python -m studies.detections              a quarter of an hour on one core; rows in studies/results/detections.jsonl
     python -m studies.detections --summary    what the rows say
 
-One to three bright squares in noise, and a conv net that looks into each cell, trained with cross-entropy on 300 scenes.
+One to three bright squares in noise, and a conv net that looks into each cell, trained with cross-entropy on 300.
 Gains and shifts of all its channels are searched (50 numbers) by 600 scenes and few calls, and judged by 3,000 others.
 """
 
