@@ -16,7 +16,7 @@ from metricopt._errors import ConfigError
 from metricopt.job.adaptation import FAMILIES, adapt
 from metricopt.job.preparation import Settings, prepare
 from metricopt.job.stages import plan, run_stages
-from metricopt.methods import METHODS
+from metricopt.methods import METHODS, MetricOpt
 from metricopt.metrics import get_metric
 from metricopt.problem import Problem
 from metricopt.report import DETECTIONS, DIFFERENT, SAME, render
@@ -110,6 +110,35 @@ def test_detections_are_tuned_and_shown() -> None:
     shown = outcome.report_data.histogram
     assert shown is not None and sum(shown.before[DETECTIONS]) == 40
     assert "Detections before and after" in render(outcome.report_data)
+
+
+def test_sequences_of_any_length_come_as_a_list(case: Case) -> None:
+    """Each row as a sequence of itself, more or less often, whose mean the model takes."""
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = copy.deepcopy(case.model)
+
+        def forward(self, sequences: list[Tensor]) -> Any:
+            return self.inner(torch.stack([one.mean(dim=0) for one in sequences]))
+
+    def sequences(rows: Tensor) -> list[Tensor]:
+        return [row.repeat(1 + i % 3, 1) for i, row in enumerate(rows)]
+
+    (x, y), (other, labels) = case.train, case.val
+    plain = case.optimized(method=MetricOpt(config=QUICK), budget=80)
+    listed = optimize(
+        Pooled(),
+        metric="f1",
+        train=(sequences(x), y),
+        val=(sequences(other), labels),
+        method=MetricOpt(config=QUICK),
+        budget=80,
+        quiet=True,
+    )
+    assert listed.accepted
+    assert (listed.before, listed.after) == pytest.approx((plain.before, plain.after), abs=0.1)
 
 
 def test_rows_of_a_group_are_never_divided(case: Case) -> None:
