@@ -119,6 +119,13 @@ def test_what_is_said_of_slices_is_what_the_rows_say() -> None:
     assert study.summary(rows) in (REPOSITORY / "docs" / "lab-notes.md").read_text()
 
 
+def test_what_is_said_of_detections_is_what_the_rows_say() -> None:
+    study = _study("detections")
+    rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
+    assert len({row["seed"] for row in rows if row["calls"] == study.BUDGETS[0]}) == len(study.SEEDS)
+    assert study.summary(rows) in (REPOSITORY / "docs" / "lab-notes.md").read_text()
+
+
 def test_what_is_said_of_algorithm_1_with_its_step_tuned_is_what_the_rows_say() -> None:
     study = _study("paper_literal")
     rows = ResultStore(study.ROWS).rows()
