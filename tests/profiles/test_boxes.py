@@ -145,8 +145,9 @@ CELLS = torch.cat([CORNERS, CORNERS + 4], dim=1)
 class Grid(nn.Module):
     """Looks into each cell of a picture; far too shy."""
 
-    def __init__(self, width: int = 1, bias: float = -1.5) -> None:
+    def __init__(self, width: int = 1, bias: float = -1.5, least: float = 0.0) -> None:
         super().__init__()
+        self.least = least
         self.look = nn.Sequential(nn.Conv2d(1, width, 1), nn.Conv2d(width, 1, 1))
         with torch.no_grad():
             for layer in self.look:
@@ -154,7 +155,8 @@ class Grid(nn.Module):
                 layer.bias.fill_(bias)  # type: ignore[operator,union-attr]
 
     def forward(self, images: Tensor) -> Any:
-        return [{"boxes": CELLS, "scores": one} for one in self.look(images).flatten(1).sigmoid()]
+        each = [(one, one >= self.least) for one in self.look(images).flatten(1).sigmoid()]
+        return [{"boxes": CELLS[kept], "scores": one[kept]} for one, kept in each]
 
 
 def pictures(count: int, seed: int) -> tuple[Tensor, list[dict[str, Tensor]]]:
@@ -175,8 +177,9 @@ def f1(records: Any, targets: Any) -> float:
 
 def tuned(model: nn.Module, **settings: Any) -> metricopt.Outcome:
     def loss(records: Any, targets: Any) -> Tensor:
-        wanted = torch.stack([(torch.cdist(CELLS, one["boxes"]) < 1e-3).any(dim=1).float() for one in targets])
-        return nn.functional.binary_cross_entropy(torch.stack([one["scores"] for one in records]), wanted)
+        pairs = zip(records, targets, strict=True)
+        wanted = [(torch.cdist(one["boxes"], other["boxes"]) < 1e-3).any(dim=1).float() for one, other in pairs]
+        return nn.functional.binary_cross_entropy(torch.cat([one["scores"] for one in records]), torch.cat(wanted))
 
     given = {"train": pictures(60, 0), "val": pictures(150, 1), "budget": 62} | settings
     return metricopt.optimize(
@@ -197,6 +200,11 @@ def test_a_search_reads_detections_and_what_it_learned_travels() -> None:
     assert float(slope.grad) < 0  # type: ignore[arg-type]  # surer is better
     other = tuned(Grid(width=3, bias=-0.7), value=outcome.value, budget=42, val=pictures(150, 3))
     assert other.after > other.before + 0.1
+
+
+def test_a_detector_may_find_more_with_one_phi_than_with_another() -> None:
+    outcome = tuned(Grid(least=0.05))
+    assert outcome.accepted and outcome.after > outcome.before + 0.1
 
 
 def test_slices_of_detections_are_refused() -> None:

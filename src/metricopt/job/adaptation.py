@@ -218,10 +218,13 @@ def _anywhere(where: Mapping[str, Any], choice: Sequence[Any]) -> Mapping[str, A
 
 
 def _runs_in_populations(adapted: AdaptedModel, phi: Tensor, probe: Any) -> bool:
-    """Whether several phis go through the model with gradients."""
+    """Whether several phis go through the model with gradients, or it gives records."""
     phis = torch.stack([phi, torch.zeros_like(phi)]).requires_grad_()
     try:
-        outputs = adapted.outputs(phis, adapted.head(probe))
+        features = adapted.head(probe)
+        if isinstance(adapted.tail(phi, features), list):  # records go through it phi by phi
+            return True
+        outputs = adapted.outputs(phis, features)
         if isinstance(outputs, Tensor):
             outputs.sum().backward()
     except RuntimeError:  # a kernel without a gradient, or a model that cuts the graph

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import torch
@@ -122,7 +122,7 @@ class ScoreView:
         """
         groups = self.workload.groups
         how = resampling_of(self.problem.metric.resampling, self.workload.kind, groups)
-        outputs = torch.cat([self._tensor_of(self.outputs(part)) for part in z.split(_TOGETHER)])
+        outputs = _joined([self._tensor_of(self.outputs(part)) for part in z.split(_TOGETHER)])
         targets, slices = self._read_targets, self.workload.slices_of("val")
         if how == "none":
             return self.profile(outputs, targets, slices).cpu()[None]
@@ -145,7 +145,7 @@ class ScoreView:
         count = min(_MOST_POOLED, self.workload.train_size)
         drawn = self._training_rows(count) if self._chances is not None else _evenly(self.workload.train_size, count)
         batch = self._of_training(drawn)
-        outputs = torch.cat([self.outputs_of(part, batch).cpu() for part in z.split(_TOGETHER)])
+        outputs = _joined([self.outputs_of(part, batch).cpu() for part in z.split(_TOGETHER)])
         targets = self.profile.of_targets(batch.targets).cpu()
         slices, here = batch.slices, self.profiles(z[:1])
         found = self.profile(outputs, targets, slices)
@@ -232,6 +232,14 @@ def _finite(outputs: Tensor) -> Tensor:
     """Outputs as profiles take them: far out a model may overflow, and only the metric can say what that is worth."""
     found = outputs.float().cpu()
     return found if bool(found.isfinite().all()) else found.nan_to_num(0.0, posinf=_FAR, neginf=-_FAR)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Outputs of several populations as one: of records a row may have more with one phi than with another."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return torch.cat(list(parts))
+    most = max(part.shape[2] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, 0, 0, most - part.shape[2])) for part in parts])
 
 
 def _some(slices: Tensor | None, index: Tensor) -> Tensor | None:
