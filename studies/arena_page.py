@@ -23,7 +23,7 @@ PAGE, PICTURE = DOCS / "results" / "arena.md", DOCS / "images" / "arena.svg"
 
 _TABLES = frozenset(name for name, about in ARENA.items() if not about.high)
 _TAILS = frozenset(name for name in ARENA if name.startswith(("mnist_tail", "cifar_tail")))
-_OTHERS = frozenset(name for name in ARENA if name.startswith(("cifar_noise", "resnet20")))
+_OTHERS = frozenset(name for name in ARENA if name.startswith(("cifar_noise", "resnet")))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,6 +138,15 @@ _add(
     "multi_g_mean",
     high=True,
 )
+_add(ARENA, "resnet32", lambda seed: published_net(depth=32, seed=seed), "accuracy", "macro_precision", high=True)
+_add(
+    ARENA,
+    "resnet32_dark",
+    lambda seed: published_net(depth=32, seed=seed, corrupt=True),
+    "accuracy",
+    "multi_g_mean",
+    high=True,
+)
 
 _add(DEVELOPMENT, "phoneme", _table("phoneme", partial(binary, "phoneme"), "binary"), "f2", "mcc")
 _add(DEVELOPMENT, "german", _table("german", partial(binary, "german"), "binary"), "cost", "g_mean")
