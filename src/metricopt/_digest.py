@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,6 +43,18 @@ def _into(total: Any, value: Any) -> None:
     elif isinstance(value, str | None | bool | int | float):
         total.update(repr(value).encode())
     else:
-        flat = torch.as_tensor(value).detach().cpu().contiguous()
+        array = value if isinstance(value, Tensor) else np.asarray(value)  # of images of PIL the pixels
+        if not isinstance(array, Tensor) and array.dtype.kind not in "biufc":
+            total.update(_pickled(value))
+            return
+        flat = torch.as_tensor(array).detach().cpu().contiguous()
         total.update(f"{tuple(flat.shape)}{flat.dtype}".encode())
         total.update(flat.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _pickled(value: Any) -> bytes:
+    """What is no array: an object of the user's own. Its text may hold an address, which differs in every process."""
+    try:
+        return pickle.dumps(value, protocol=4)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
+        return type(value).__qualname__.encode()

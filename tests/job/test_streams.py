@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from metricopt import Outcome, learn_value, optimize, optimize_front
 from metricopt._errors import ConfigError, DataError
 from metricopt.job.examples import gather
 from metricopt.job.preparation import Settings, prepare
+from metricopt.job.sanity_checks import trained_on
 from metricopt.methods import MetricOpt
 from metricopt.metrics import get_metric
 from metricopt.workload import Examples, Stream, StreamedWorkload
@@ -104,6 +107,56 @@ def test_rows_that_decide_are_not_those_that_were_searched(case: Case) -> None:
     with pytest.raises(ConfigError, match="was learned on 100 % of the examples of the acceptance test"):
         prior = replace(learned, rows=Stream(val).hashes)
         streamed(case, value=prior, method="auto", acceptance=val, val=TensorDataset(case.val[0] + 0.01, case.val[1]))
+
+
+def test_rows_of_a_stream_that_the_model_was_trained_on_are_doubted(case: Case) -> None:
+    x, y = (torch.cat(parts) for parts in zip(case.train, case.val, strict=True))
+    with pytest.warns(UserWarning, match="about 100 % of the rows of val are also in train"):
+        streamed(case, train=TensorDataset(x, y))
+    some = len(case.train[0]) + len(case.val[0]) // 2
+    streamed(case, train=TensorDataset(x[:some], y[:some]))  # half of them
+
+
+def test_of_a_long_stream_some_rows_are_read_to_know_them_again(case: Case) -> None:
+    (x, y), copies = case.val, range(6)
+    train = Counting(torch.cat([x + i for i in copies]), torch.cat([y for _ in copies]))
+    told = trained_on(Stream(train), Examples(inputs=x, targets=y), "val")
+    assert told is not None and re.match(r"about (9\d|100) % of the rows of val are also in train", told)
+    assert trained_on(Stream(train), Examples(inputs=x - 1, targets=y), "val") is None
+    assert train.reads == 2 * 2048 < 2 * len(train)
+
+
+class Scans(Dataset[Any]):
+    """Rows that are no tensors before they are collated."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> Any:
+        return Scan(self.x[index].numpy()), int(self.y[index])
+
+
+class Scan:
+    def __init__(self, pixels: Any) -> None:
+        self.pixels = pixels
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.pixels
+
+
+def test_a_run_on_scans_that_a_collate_fn_turns_into_tensors_goes_on(case: Case, tmp_path: Path) -> None:
+    def collate(rows: list[Any]) -> tuple[Tensor, Tensor]:
+        return torch.stack([torch.as_tensor(one.pixels) for one, _ in rows]), torch.tensor([y for _, y in rows]).float()
+
+    def once() -> Outcome:
+        train, val = (DataLoader(Scans(*part), batch_size=50, collate_fn=collate) for part in (case.train, case.val))
+        return streamed(case, train=train, val=val, run=tmp_path / "run")
+
+    first = once()
+    assert first.accepted and torch.equal(once().phi, first.phi)
 
 
 def test_a_row_without_finite_scores_is_told_by_its_number(case: Case) -> None:
@@ -204,11 +257,14 @@ def test_a_metric_is_told_what_stands_beside_the_targets_of_a_stream(case: Case)
 
 def test_a_stream_of_mappings_with_labels_is_read() -> None:
     class Rows(Dataset[dict[str, Tensor]]):
+        def __init__(self, first: float) -> None:
+            self.first = first
+
         def __len__(self) -> int:
             return 60
 
         def __getitem__(self, index: int) -> dict[str, Tensor]:
-            return {"x": torch.tensor([index - 30.0]), "labels": torch.tensor(float(index > 30))}
+            return {"x": torch.tensor([self.first + index]), "labels": torch.tensor(float(index > 30))}
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -218,10 +274,8 @@ def test_a_stream_of_mappings_with_labels_is_read() -> None:
         def forward(self, x: Tensor) -> Any:
             return self.layer(x)
 
-    data = Rows()
-    outcome = optimize(
-        Model(), metric="f1", train=data, val=data, stream=True, quiet=True, method="threshold", budget=100
-    )
+    data = {"train": Rows(-30.5), "val": Rows(-30.0)}
+    outcome = optimize(Model(), metric="f1", **data, stream=True, quiet=True, method="threshold", budget=100)
     assert outcome.calls <= 100
 
 

@@ -38,7 +38,8 @@ class Film(Adapter):
 
     def apply(self, site: Site, params: Mapping[str, Tensor], constants: Mapping[str, Tensor], call: Call) -> Tensor:
         gain = along_channels(1 + params["gamma"], site.module, call.output)
-        return call.output * gain + along_channels(params["beta"], site.module, call.output)
+        # In place on the product: the bits of a sum, without another tensor of this size.
+        return (call.output * gain).add_(along_channels(params["beta"], site.module, call.output))
 
     def fold(self, site: Site, params: Mapping[str, Tensor], constants: Mapping[str, Tensor]) -> nn.Module:
         return scaled_and_shifted(site.module, 1 + params["gamma"].double(), params["beta"])

@@ -250,7 +250,7 @@ def what_is_searched(
         "sampler": settings.sampler,
         "batch_size": settings.batch_size,
         "model": digest_of_model(model),
-        "train": _digest_of(train if made.train is None else made.train),
+        "train": _digest_of(made.train if isinstance(made.train, Examples) else train),
         "val": _digest_of(made.search),
         "holdout": _digest_of(made.holdout),
         "profile": None if settings.profile is None else settings.profile.identity,
@@ -277,7 +277,7 @@ def _digest_of(given: Any) -> str:
 
 def _on_trained_rows(made: Prepared, metric: Metric) -> list[str]:
     """What there is to say of rows that the model was trained on and is judged by."""
-    if metric.reads == "model" or made.train is None:  # it brings its own examples
+    if metric.reads == "model":  # it brings its own examples
         return []
     parts = {"val": made.val}
     if made.own_holdout and isinstance(made.holdout, Examples | Stream):

@@ -82,14 +82,14 @@ class Prepared:
         workload: of a copy of the model.
         holdout: for the acceptance test.
         own_holdout: whether it was given as such, not taken from val.
-        train, val: all examples as they were given; val is not split, a streamed train is None.
+        train, val: all examples as they were given; val is not split.
         search: the search part of val.
     """
 
     workload: Workload
     holdout: Holdout
     own_holdout: bool
-    train: Examples | None = field(repr=False)
+    train: Examples | Stream = field(repr=False)
     val: Examples | Stream = field(repr=False)
     search: Examples | Stream = field(repr=False)
 
@@ -135,7 +135,7 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
         workload=workload,
         holdout=holdout,
         own_holdout=own,
-        train=examples if isinstance(examples, Examples) else None,
+        train=examples,
         val=whole,
         search=search,
     )

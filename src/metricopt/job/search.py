@@ -85,7 +85,7 @@ class Search:
         with self._threads():
             found = [member(workload.predict(workload.start[None]), 0)]
             check_finite(found[0], made.search, "val", whole=made.val)
-            if made.train is not None:  # a stream's rows may be dear, and other ones each time
+            if isinstance(made.train, Examples):  # a stream's rows may be dear, and other ones each time
                 first = made.train.first(MOST_OF_TRAIN)
                 check_finite(self._at_start(first), first, "train")
             if isinstance(made.holdout, Examples | Stream):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._digest import digest
 from .nests import mapped, rows_of
 
 #: So many 64-bit words are mixed together: the parts of the sum then stay in the cache.
@@ -40,17 +41,21 @@ def row_hashes(inputs: Any, targets: Any) -> Tensor:
 
 
 def _columns(nest: Any, *, labels: bool = False) -> Iterator[_Words]:
-    """Each tensor of a batch as 64-bit words, `(N, W)`; records by their text."""
-    if isinstance(nest, list):
-        digests = [hashlib.blake2b(repr(record).encode(), digest_size=8).digest() for record in nest]
+    """Each tensor of a batch as 64-bit words, `(N, W)`; each list of records by their digests, `(N, 1)`."""
+    if isinstance(nest, Tensor):
+        yield _words(_alike(nest, labels=labels))
+    elif isinstance(nest, list):
+        digests = [bytes.fromhex(digest([mapped(partial(_alike, labels=labels), record)])) for record in nest]
         yield np.frombuffer(b"".join(digests), dtype=np.uint64).reshape(len(nest), 1)
-        return
-    found: list[Tensor] = []
-    mapped(found.append, nest)
-    for tensor in found:
-        # The same example in another precision is the same example.
-        same = tensor.detach().cpu()
-        yield _words(same.float() if labels or same.is_floating_point() else same)
+    elif isinstance(nest, Mapping | tuple):
+        for part in nest.values() if isinstance(nest, Mapping) else nest:
+            yield from _columns(part, labels=labels)
+
+
+def _alike(tensor: Tensor, *, labels: bool) -> Tensor:
+    """The same example in another precision is the same example."""
+    same = tensor.detach().cpu()
+    return same.float() if labels or same.is_floating_point() else same
 
 
 def _words(tensor: Tensor) -> _Words:
