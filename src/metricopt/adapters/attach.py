@@ -15,14 +15,14 @@ from .adapter import Adapter
 from .layout import Chosen, make_layout
 from .probe import Inputs, cloned, find_sites
 from .projection import Projected
-from .site import Site, Where, candidates, listing, where_of
+from .site import Places, Site, candidates, listing, where_of
 
 
 def attach(
     model: nn.Module,
     adapter: Adapter | Projected | Sequence[Adapter | Projected],
     *,
-    where: Where | Mapping[str, Where] | None = None,
+    where: Places = None,
     dim: int | None = None,
     probe: Inputs,
     seed: int = 0,
@@ -71,7 +71,7 @@ def _plain(adapter: Adapter | Projected) -> Adapter:
     return adapter.adapter if isinstance(adapter, Projected) else adapter
 
 
-def _select(adapter: Adapter, sites: Sequence[Site], where: Where | Mapping[str, Where] | None) -> list[Site]:
+def _select(adapter: Adapter, sites: Sequence[Site], where: Places) -> list[Site]:
     kind = adapter.kind()
     found = adapter.select(candidates(sites, adapter.types, where_of(kind, where), kind))
     if not found:
@@ -84,7 +84,7 @@ def _select(adapter: Adapter, sites: Sequence[Site], where: Where | Mapping[str,
 def _check_arguments(
     model: nn.Module,
     adapters: Sequence[Adapter | Projected],
-    where: Where | Mapping[str, Where] | None,
+    where: Places,
     dim: int | None,
 ) -> None:
     wrong = next((a for a in adapters if not isinstance(a, Adapter | Projected)), None)

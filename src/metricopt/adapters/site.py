@@ -40,6 +40,8 @@ _One: TypeAlias = str | type | Callable[[Site], bool]
 
 #: A name pattern (as in a shell: `layer?.*`), a module type, a predicate, or a tuple of these.
 Where: TypeAlias = _One | Sequence[_One]
+#: One of these for all adapters, or one for each kind of adapter; None where each adapter chooses.
+Places: TypeAlias = Where | Mapping[str, Where] | None
 
 
 def matches(site: Site, where: Where) -> bool:
@@ -63,7 +65,7 @@ def matches(site: Site, where: Where) -> bool:
     )
 
 
-def where_of(kind: str, where: Where | Mapping[str, Where] | None) -> Where | None:
+def where_of(kind: str, where: Places) -> Where | None:
     """What `where` says for the adapter `kind`: the entry of a mapping, or `where` itself."""
     return where.get(kind) if isinstance(where, Mapping) else where
 

@@ -80,7 +80,8 @@ class LiveTuning:
         with _gradients(), _copyable():
             twin = copy.deepcopy(part).eval()
             device = next((weight.device for weight in twin.parameters()), torch.device("cpu"))
-            adapted = adapt(twin, self._option("adapters"), dim=self._option("dim"), probe=inputs.to(device))
+            how = {name: self._option(name) for name in ("adapters", "dim", "where")}
+            adapted = adapt(twin, **how, probe=inputs.to(device))
             if self.fold:
                 phi = torch.randn(adapted.spec.dim, generator=generator("rehearsal"))
                 check_takes(live, part, adapted.merged(0.01 * phi.to(adapted.phi)))

@@ -17,6 +17,7 @@ from ..adapters import AdaptedModel, ConditionalNorm, Film, InputBias, LoRA, Out
 from ..adapters.adapter import Adapter
 from ..adapters.channels import CONVOLUTIONS, LINEAR_MAPS, NORMS, channel_shape
 from ..adapters.projection import Projected
+from ..adapters.site import Places
 from ..workload import OutputKind
 
 Adapters: TypeAlias = Literal["auto"] | Adapter | Projected | Sequence[Adapter | Projected]
@@ -105,7 +106,13 @@ FAMILIES: tuple[Family, ...] = (
 
 
 def adapt(
-    model: nn.Module, adapters: Adapters, *, dim: int, probe: Any, kind: OutputKind = "multiclass"
+    model: nn.Module,
+    adapters: Adapters,
+    *,
+    dim: int,
+    probe: Any,
+    kind: OutputKind = "multiclass",
+    where: Places = None,
 ) -> AdaptedModel:
     """`model` with adapters in it. The model is changed: give a copy.
 
@@ -120,15 +127,22 @@ def adapt(
         dim: the size of phi; with more than `dim - 4` classes phi is longer by the shifts that are needed.
         probe: a few inputs.
         kind: what the outputs are.
+        where: for adapters that are named, as `attach` takes it.
 
     Raises:
+        ConfigError: `where` without named adapters.
         AdapterError: nothing fits; the message says what was tried.
     """
     at_least("dim", dim, 2)
     if isinstance(adapters, Adapter | Projected | list | tuple):
-        return attach(model, adapters, probe=probe)
+        return attach(model, adapters, where=where, probe=probe)
     if adapters != "auto":
         raise ConfigError(f'adapters must be "auto", an adapter or a list of adapters, got {adapters!r}')
+    if where is not None:
+        raise ConfigError(
+            'adapters="auto" chooses where they go, too; name them, for example adapters=metricopt.Film(), '
+            f"where={where!r}"
+        )
     sites = [site for site in find_sites(model, probe) if site.fires]
     shift = _first_that_folds(model, [(shifts, {}) for shifts in _shifts(sites[-1], dim, kind)], probe)
     left = max(dim - sum(_size(model, shift, probe)), 4)

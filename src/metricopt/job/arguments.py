@@ -68,7 +68,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     warnings.warn(
         f"the model is {done}; what is inside of it is taken, and the model that comes back is plain: wrap it again",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
     return unwrapped(inner)
 
@@ -211,6 +211,10 @@ def _is_module(value: Any) -> bool:
     return isinstance(value, nn.Module) and not isinstance(value, torch.jit.ScriptModule)
 
 
+def _where(value: Any) -> bool:
+    return value is None or isinstance(value, str | type | tuple | list | Mapping) or callable(value)
+
+
 def _adapter(value: Any) -> bool:
     return isinstance(value, str | Adapter | Projected)
 
@@ -223,6 +227,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "reads": (lambda v: v is None or _one_of(v, READS), f"one of {', '.join(READS)}"),
     "method": (lambda v: _method(v) or _each(v, _method), 'a name, a Method, or a list of them; "auto" chooses'),
     "adapters": (lambda v: _adapter(v) or _each(v, _adapter), '"auto", an adapter or a list of adapters'),
+    "where": (_where, "a name pattern, a module type, a function of a Site, a tuple or mapping of these, or None"),
     "dim": (lambda v: _whole(v, 2, MOST_DIM), f"a whole number from 2 to {MOST_DIM:,}"),
     "sampler": (lambda v: _one_of(v, SAMPLERS), f"one of {', '.join(SAMPLERS)}"),
     "batch_size": (lambda v: v is None or _whole(v, 1), "a whole number of at least 1, or None"),

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .._checks import at_least
 from .._errors import ConfigError
 from .._types import LossFunction, Sampler
+from ..adapters.site import Places
 from ..metrics import Metric, as_metric
 from ..profiles import Profile, Slices
 from ..report import FrontModelShown, FrontShown, write_front
@@ -24,10 +25,10 @@ from ..runtime import MetricCache, RunFolder, progress, write_atomically
 from ..workload import Examples, Stream, TrainingLoss
 from .acceptance import FEWEST_RESAMPLES, checked_confidence
 from .adaptation import Adapters
-from .arguments import unwrapped, validate_arguments
+from .arguments import validate_arguments
 from .code_digest import digest_of_code
 from .front_search import AskAll, Rating, aims, rated, searched, spread_front
-from .model_outputs import plain, with_one_output
+from .model_outputs import plain
 from .one_call import what_is_searched
 from .outcome import save_weights
 from .preparation import Settings, own_modes, prepare, ready
@@ -176,6 +177,7 @@ def optimize_front(
     budget: int | None = None,
     adapters: Adapters = "auto",
     dim: int = 16,
+    where: Places = None,
     acceptance: Any = 0.4,
     confidence: float = 0.95,
     sampler: Sampler = "plain",
@@ -226,6 +228,7 @@ def optimize_front(
         loss=loss,
         adapters=adapters,
         dim=dim,
+        where=where,
         sampler=sampler,
         batch_size=batch_size,
         device=device,
@@ -236,8 +239,6 @@ def optimize_front(
         profile=profile,
         slices=slices,
     )
-    model, kind = with_one_output(unwrapped(model), outputs)
-    settings = replace(settings, outputs=kind)
     points = at_least("points", points, 2)
     search_calls, total = _divided(budget, len(wanted), points)
     with ExitStack() as stack:
@@ -247,7 +248,7 @@ def optimize_front(
             raise ConfigError("a front is measured on examples that the search never saw; give acceptance= a share")
         cache = MetricCache(None)
         if run is not None:
-            identity = what_is_searched(model, made, settings, train) | {
+            identity = what_is_searched(made, settings, train) | {
                 "job": "front",
                 "metrics": ", ".join(f"{one.name}, {one.higher_is_better}, {one.bounds}" for one in wanted),
                 "metric code": ", ".join(digest_of_code(one.fn) for one in wanted),

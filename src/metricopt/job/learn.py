@@ -10,14 +10,14 @@ from torch import nn
 
 from .._errors import ConfigError
 from .._types import LossFunction, Reads, Sampler
+from ..adapters.site import Places
 from ..methods import MetricOpt, MetricOptConfig
 from ..metrics import Budget
 from ..problem import Problem
 from ..profiles import Profile, Slices
 from ..value import LearnedValue
 from .adaptation import Adapters
-from .arguments import unwrapped, validate_arguments
-from .model_outputs import with_one_output
+from .arguments import validate_arguments
 from .preparation import Settings, own_modes, prepare
 from .request import resolved_metric
 from .stages import LEAST_TO_LEARN
@@ -37,6 +37,7 @@ def learn_value(
     acceptance: Any = 0.4,
     adapters: Adapters = "auto",
     dim: int = 16,
+    where: Places = None,
     sampler: Sampler = "plain",
     batch_size: int | None = None,
     outputs: str | None = None,
@@ -86,6 +87,7 @@ def learn_value(
         loss=loss,
         adapters=adapters,
         dim=dim,
+        where=where,
         sampler=sampler,
         batch_size=batch_size,
         device=device,
@@ -96,8 +98,6 @@ def learn_value(
         profile=profile,
         slices=slices,
     )
-    model, kind = with_one_output(unwrapped(model), outputs)
-    settings = replace(settings, outputs=kind)
     wanted, train = resolved_metric(
         metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
     )

@@ -8,6 +8,7 @@ from typing import Any, final
 from torch import nn
 
 from .._errors import ConfigError
+from ..adapters.site import Places
 from ..workload import OUTPUT_KINDS
 
 #: Classes whose outputs hold scores under this name, by the names of their bases, so that nothing is imported.
@@ -50,6 +51,21 @@ def with_one_output(model: nn.Module, outputs: str | None) -> tuple[nn.Module, s
     if {base.__name__ for base in type(model).__mro__} & _WITH_LOGITS:
         return OneOutput(model, "logits"), kind
     return model, kind
+
+
+def seen_within(model: nn.Module, where: Places) -> Any:
+    """`where` with the names that modules of the model have inside of a `OneOutput`.
+
+    >>> seen_within(OneOutput(nn.Linear(2, 1), "logits"), {"film": ("layer3.*", nn.Linear)})
+    {'film': ('model.layer3.*', <class 'torch.nn.modules.linear.Linear'>)}
+    """
+    if not isinstance(model, OneOutput):
+        return where
+    if isinstance(where, Mapping):
+        return {kind: seen_within(model, one) for kind, one in where.items()}
+    if isinstance(where, tuple | list):
+        return tuple(seen_within(model, one) for one in where)
+    return f"model.{where}".removesuffix(".") if isinstance(where, str) else where
 
 
 def plain(model: nn.Module) -> nn.Module:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .._digest import digest, digest_of_model
 from .._types import LossFunction, Reads, Sampler
+from ..adapters.site import Places
 from ..asking import Ask, AskOnExecutor, ask_in_turn, check_travels
 from ..methods import Method
 from ..metrics import Budget, Metric
@@ -24,10 +24,9 @@ from ..value import LearnedValue
 from ..workload import Examples, Stream, TrainingLoss
 from .acceptance import checked_confidence
 from .adaptation import Adapters
-from .arguments import unwrapped, validate_arguments
+from .arguments import validate_arguments
 from .code_digest import digest_of_code
 from .events import Watcher
-from .model_outputs import with_one_output
 from .outcome import Outcome, save
 from .preparation import Prepared, Settings, own_modes, prepare
 from .request import check_learned, divided, resolved_method, resolved_metric
@@ -50,6 +49,7 @@ def optimize(
     budget: Budget | int | None = None,
     adapters: Adapters = "auto",
     dim: int = 16,
+    where: Places = None,
     value: LearnedValue | str | os.PathLike[str] | None = None,
     acceptance: Any = 0.4,
     confidence: float = 0.95,
@@ -91,6 +91,8 @@ def optimize(
         budget: of metric calls and seconds, acceptance test included; a number means calls. 500 calls by default.
         adapters: how phi enters the model; "auto" takes what folds into its weights.
         dim: length of phi.
+        where: at which modules adapters that are named go, as `attach` takes it: a name pattern such as "layer3.*", a
+            module type, a function of a `Site`, a tuple of these, or a mapping with one for each kind of adapter.
         value: a value function that `learn_value` made on another model of any architecture, or its folder; then few
             calls or none are needed.
         acceptance: the share of `val` that the search never sees, or examples of its own. A metric that reads the
@@ -156,6 +158,7 @@ def optimize(
         loss=loss,
         adapters=adapters,
         dim=dim,
+        where=where,
         sampler=sampler,
         batch_size=batch_size,
         device=device,
@@ -166,8 +169,6 @@ def optimize(
         profile=profile,
         slices=slices,
     )
-    model, kind = with_one_output(unwrapped(model), outputs)
-    settings = replace(settings, outputs=kind)
     wanted, train = resolved_metric(
         metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
     )
@@ -196,7 +197,7 @@ def optimize(
         }
         used_before: list[str] = []
         if run is not None:
-            identity = shown_settings | what_is_searched(model, made, settings, train)
+            identity = shown_settings | what_is_searched(made, settings, train)
             identity |= {
                 "metric code": digest_of_code(wanted.fn),
                 "value": None if learned is None else learned.digest,
@@ -208,7 +209,6 @@ def optimize(
         total = limits.total.calls
         advance = stack.enter_context(progress(total or 0, wanted.name, quiet=quiet or total is None))
         search = Search(
-            model,
             made,
             metric=wanted,
             seed=seed,
@@ -240,16 +240,15 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
     return AskOnExecutor(executor, workers=workers or executor.workers)
 
 
-def what_is_searched(
-    model: nn.Module, made: Prepared, settings: Settings, train: Any
-) -> dict[str, str | int | float | bool | None]:
+def what_is_searched(made: Prepared, settings: Settings, train: Any) -> dict[str, str | int | float | bool | None]:
     """What makes two searches the same, whatever they are for."""
-    return {
+    where: dict[str, Any] = {} if settings.where is None else {"where": _told_where(settings.where)}
+    return where | {
         "adapters": _told(settings.adapters),
         "dim": settings.dim,
         "sampler": settings.sampler,
         "batch_size": settings.batch_size,
-        "model": digest_of_model(model),
+        "model": digest_of_model(made.model),
         "train": _digest_of(made.train if isinstance(made.train, Examples) else train),
         "val": _digest_of(made.search),
         "holdout": _digest_of(made.holdout),
@@ -257,6 +256,14 @@ def what_is_searched(
         "slices": _told_slices(settings.slices),
         "loss code": digest_of_code(settings.loss),
     }
+
+
+def _told_where(where: Any) -> str:
+    if isinstance(where, Mapping):
+        return ", ".join(f"{kind}: {_told_where(one)}" for kind, one in where.items())
+    if isinstance(where, tuple | list):
+        return ", ".join(map(_told_where, where))
+    return where if isinstance(where, str) else where.__name__ if isinstance(where, type) else digest_of_code(where)
 
 
 def _told_slices(slices: Slices | int | None) -> str | int | None:

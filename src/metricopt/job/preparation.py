@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .._errors import ConfigError, DataError
 from .._types import LossFunction, Sampler
+from ..adapters.site import Places
 from ..evolution import SymbolicLoss
 from ..losses import get_loss
 from ..metrics import Metric
@@ -25,8 +26,9 @@ from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, 
 from ..workload.nests import mapped, numel, on, rows_of, sliced
 from ..workload.workload import SHORT_ROW
 from .adaptation import Adapters, adapt
-from .arguments import check_loss, first_outputs, validate_arguments
+from .arguments import check_loss, first_outputs, unwrapped, validate_arguments
 from .examples import gather
+from .model_outputs import seen_within, with_one_output
 from .same_rows import leaked
 from .split import AnyRows, search_and_acceptance
 
@@ -45,6 +47,7 @@ class Settings:
     Args:
         loss: a name, `(outputs, targets) -> scalar`, or a `TrainingLoss`.
         adapters, dim: how phi enters the model.
+        where: at which modules, see `attach`; None where the adapters say so themselves.
         sampler, batch_size: of mini-batches; None for 512 rows of a table, 64 of images or sequences.
         device: where to compute; None for an accelerator if there is one, else where the model is.
         outputs: what the outputs are, None where that is beyond doubt.
@@ -58,6 +61,7 @@ class Settings:
     loss: str | LossFunction | TrainingLoss = "cross_entropy"
     adapters: Adapters = "auto"
     dim: int = 16
+    where: Places = None
     sampler: Sampler = "plain"
     batch_size: int | None = None
     device: str | torch.device | None = None
@@ -79,13 +83,15 @@ class Prepared:
     """A workload with its search split, and the holdout.
 
     Args:
-        workload: of a copy of the model.
+        model: as it was given, without what compiles it or spreads it over devices; with one output.
+        workload: of a copy of it.
         holdout: for the acceptance test.
         own_holdout: whether it was given as such, not taken from val.
         train, val: all examples as they were given; val is not split.
         search: the search part of val.
     """
 
+    model: nn.Module
     workload: Workload
     holdout: Holdout
     own_holdout: bool
@@ -100,6 +106,8 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     Raises:
         ConfigError, DataError: an argument cannot work; the message says what would.
     """
+    model, outputs_kind = with_one_output(unwrapped(model), settings.outputs)
+    settings = replace(settings, outputs=outputs_kind, where=seen_within(model, settings.where))
     device = resolved_device(settings.device, model)
     loss = resolved_loss(settings.loss)
     twin = copy.deepcopy(model).to(device).eval()
@@ -112,7 +120,8 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     _check_targets(known_train, whole, outputs, settings)
     kind = _kind(outputs, search, known_train, settings, metric)
     check_loss(loss, twin, some_train)
-    adapted = adapt(twin, settings.adapters, dim=settings.dim, probe=sliced(some.inputs, 0, 8), kind=kind)
+    probe = sliced(some.inputs, 0, 8)
+    adapted = adapt(twin, settings.adapters, dim=settings.dim, probe=probe, kind=kind, where=settings.where)
     batch_size = min(_batch_size(settings, some_train.inputs), len(examples))
     shared: dict[str, Any] = {
         "loss": loss,
@@ -132,6 +141,7 @@ def prepare(model: nn.Module, *, metric: Metric, train: Any, val: Any, acceptanc
     if settings.slices is not None:
         _ = workload.profile, workload.slices_of("val")  # what is wrong with them shows now
     return Prepared(
+        model=model,
         workload=workload,
         holdout=holdout,
         own_holdout=own,

@@ -38,7 +38,6 @@ class Search:
 
     def __init__(
         self,
-        model: nn.Module,
         prepared: Prepared,
         *,
         metric: Metric,
@@ -51,7 +50,7 @@ class Search:
         class_names: Sequence[str] | None,
         used_before: Sequence[str] = (),
     ) -> None:
-        self._original = model
+        self._original = prepared.model
         self._prepared = prepared
         self._seed = seed
         self._cache = cache
