@@ -42,8 +42,8 @@ def scenes(count: int, seed: int, *, labels: bool = False) -> tuple[list[dict[st
     return outputs, targets
 
 
-def read(outputs: list[Any], targets: list[Any]) -> Tensor:
-    return PROFILE(PROFILE.of_outputs(outputs, targets), PROFILE.of_targets(targets))
+def read(outputs: list[Any], targets: list[Any], profile: BoxesProfile = PROFILE) -> Tensor:
+    return profile(profile.of_outputs(outputs, targets), profile.of_targets(targets))
 
 
 def overlap(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
@@ -92,6 +92,41 @@ def test_what_is_counted_is_what_a_slow_twin_counts(seed: int, labels: bool) -> 
             assert float(row[NAMES.index(name)]) == pytest.approx(value, abs=1e-5), name
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_columns_of_a_class_are_those_of_its_detections_alone(seed: int) -> None:
+    outputs, targets = scenes(30, seed, labels=True)
+    profile = PROFILE.for_data(outputs, targets)
+    assert profile.classes == 2 and profile.identity != PROFILE.identity
+    names, row = [column.name for column in profile.columns], read([outputs], targets, profile)[0]
+    torch.testing.assert_close(row[: len(NAMES)], read([outputs], targets)[0])
+    for label in range(2):
+        ours, theirs = (
+            [{key: value[one["labels"] == label] for key, value in one.items()} for one in part]
+            for part in (outputs, targets)
+        )
+        counted = twin(ours, theirs)
+        found = {
+            f"recall of class {label} from confidence 0.5 on": counted["recall from confidence 0.5 on"],
+            f"precision of class {label} from confidence 0.9 on": counted["precision from confidence 0.9 on"],
+            f"average precision of class {label}": counted["average precision"],
+        }
+        wrong = sum(abs(int((a["scores"] > 0.5).sum()) - len(b["boxes"])) for a, b in zip(ours, theirs, strict=True))
+        found[f"right number of class {label} from confidence 0.5 on"] = -wrong / sum(len(b["boxes"]) for b in theirs)
+        for name, value in found.items():
+            assert float(row[names.index(name)]) == pytest.approx(value, abs=1e-5), name
+
+
+def test_classes_have_columns_where_both_sides_tell_them_and_they_are_few() -> None:
+    outputs, targets = scenes(6, 0, labels=True)
+    assert PROFILE.for_data(outputs, scenes(6, 0)[1]) == PROFILE == PROFILE.for_data(scenes(6, 0)[0], targets)
+    many = [one | {"labels": one["labels"] + 80} for one in targets]
+    one_kind = [one | {"labels": 0 * one["labels"]} for one in targets]
+    assert PROFILE.for_data(outputs, many) == PROFILE == PROFILE.for_data(outputs, one_kind)
+    absent = [one | {"labels": one["labels"] + 1} for one in targets]  # none is of class 0, as where that is background
+    profile = PROFILE.for_data(outputs, absent)
+    assert profile.classes == 3 and bool(read([outputs], absent, profile).isfinite().all())
+
+
 def test_an_object_is_found_once_and_nothing_is_no_error() -> None:
     square = torch.tensor([[0.0, 0.0, 4.0, 4.0]])
     twice = {"boxes": square.repeat(2, 1), "scores": torch.tensor([0.8, 0.6])}
@@ -112,17 +147,21 @@ def test_of_very_many_detections_the_surest_are_read() -> None:
     assert stacked.shape == (1, 1, 100, 3) and float(stacked[0, 0, :, 1].sum()) == 1.0
 
 
-def test_slopes_lead_to_more_of_each_column() -> None:
-    records, targets = scenes(40, 7)
-    for number, name in enumerate(NAMES):
+@pytest.mark.parametrize("labels", [False, True])
+def test_slopes_lead_to_more_of_each_column(labels: bool) -> None:
+    records, targets = scenes(40, 7, labels=labels)
+    profile = PROFILE.for_data(records, targets)
+    assert labels == (profile.classes == 2)
+    for number, (name, family) in enumerate(profile.columns):
         scores = [record["scores"].clone().clamp(0.02, 0.98).requires_grad_() for record in records]
         phi = [record | {"scores": one} for record, one in zip(records, scores, strict=True)]
-        before = read([phi], targets)[0, number]
+        before = read([phi], targets, profile)[0, number]
         slopes = torch.autograd.grad(before, scores)
         assert any(bool((slope != 0).any()) for slope in slopes), name
+        step = 0.02 if family == "class number" else 0.1
         with torch.no_grad():
-            moved = [(one + 0.1 * slope.sign()).clamp(0, 1) for one, slope in zip(scores, slopes, strict=True)]
-        after = read([[record | {"scores": one} for record, one in zip(records, moved, strict=True)]], targets)
+            moved = [(one + step * slope.sign()).clamp(0, 1) for one, slope in zip(scores, slopes, strict=True)]
+        after = read([[record | {"scores": one} for record, one in zip(records, moved, strict=True)]], targets, profile)
         assert float(after[0, number]) >= float(before.detach()) - 1e-6, name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import torch
@@ -14,6 +14,8 @@ from .profile import Column, Profile, named, ratio, straight_through
 
 #: Confidences from which a detection counts.
 _AT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+#: The same for each class by itself, of which at most so many have columns of their own.
+_AT_OF_A_CLASS, _MOST_CLASSES = (0.1, 0.3, 0.5, 0.7, 0.9), 20
 #: A detection finds an object that it overlaps by so much (intersection over union).
 _OVERLAP = 0.5
 #: Of an image the surest so many are read.
@@ -32,10 +34,24 @@ class BoxesProfile(Profile):
     targets have them, "labels" `(m,)`; targets are records with "boxes" and perhaps "labels". Detections are matched as
     in VOC: the surest first, each to the free object of its label that it overlaps most, by half at least. `phi` is
     followed through the scores; that it moves boxes shows in the counts, not in their gradients.
+
+    Args:
+        classes: labels 0 to `classes - 1` have columns of their own: recall, precision, how right their number in an
+            image is, average precision. 0 for none.
     """
+
+    classes: int = 0
 
     @property
     def columns(self) -> tuple[Column, ...]:
+        each = [f"class {k}" for k in range(self.classes)]
+        levels = [(name, at) for name in each for at in _AT_OF_A_CLASS]
+        of_classes = {
+            "class recall": [f"recall of {name} from confidence {at:g} on" for name, at in levels],
+            "class precision": [f"precision of {name} from confidence {at:g} on" for name, at in levels],
+            "class number": [f"right number of {name} from confidence {at:g} on" for name, at in levels],
+            "class ranking": [f"average precision of {name}" for name in each],
+        }
         return named(
             [
                 ("ranking", ["average precision"]),
@@ -45,6 +61,7 @@ class BoxesProfile(Profile):
                 ),
                 ("likelihood", ["log-likelihood"]),
                 ("confidence", ["confidence of what is found", "low confidence of false alarms"]),
+                *(of_classes.items() if each else ()),
             ]
         )
 
@@ -55,32 +72,50 @@ class BoxesProfile(Profile):
         )
 
     def of_targets(self, targets: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """`(N,)`: how many objects there are."""
-        return torch.tensor([float(len(one["boxes"])) for one in targets])
+        """`(N, 1 + classes)`: how many objects there are, and how many of each class."""
+        return torch.tensor(
+            [
+                [len(one["boxes"]), *(int((one["labels"] == label).sum()) for label in range(self.classes))]
+                for one in targets
+            ],
+            dtype=torch.float32,
+        )
+
+    def for_data(self, outputs: Any, targets: Any) -> BoxesProfile:
+        """With columns for each class where both say which one it is, and there are not too many."""
+        if not all("labels" in one for one in (*outputs, *targets)):
+            return self
+        classes = 1 + max((int(one["labels"].max()) for one in targets if len(one["labels"])), default=-1)
+        return replace(self, classes=classes) if 1 < classes <= _MOST_CLASSES else self
 
     def of_outputs(self, outputs: Sequence[Any], targets: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """`(n, N, M, 3)`: of each detection its score, whether it finds an object, and whether it is there at all."""
+        """`(n, N, M, 3)`: of each detection its score, whether it finds an object, and whether it is there at all.
+
+        With columns for classes a fourth number is its label.
+        """
         records, shape = [_surest(one) for phi in outputs for one in phi], (len(outputs), -1)
         scores, there = _padded([one["scores"] for one in records])
         boxes, _ = _padded([one["boxes"].detach() for one in records])
         wanted, is_wanted = _padded([one["boxes"] for one in targets])
         overlap = _overlaps(boxes.unflatten(0, shape), wanted.to(boxes))
         possible = there.unflatten(0, shape)[..., None] & is_wanted[:, None].to(there.device)
+        further: list[Tensor] = []
         if all("labels" in one for one in (*records[:1], *targets[:1])):
             labels, theirs = (_padded([one["labels"] for one in part])[0] for part in (records, targets))
             possible &= labels.unflatten(0, shape)[..., None] == theirs[:, None].to(labels)
+            further = [labels.to(scores)] if self.classes else []
         found = _found(scores.detach(), torch.where(possible, overlap, 0.0).flatten(0, 1))
-        read: Tensor = torch.stack([scores, found.to(scores), there.to(scores)], dim=2).unflatten(0, shape)
+        read: Tensor = torch.stack([scores, found.to(scores), there.to(scores), *further], dim=2).unflatten(0, shape)
         return read
 
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
         del slices
-        objects = targets.sum().clamp_min(1).to(outputs)
-        scores, found, there = outputs.flatten(1, 2).unbind(2)
+        objects = targets[:, 0].sum().clamp_min(1).to(outputs)
+        scores, found, there = outputs[..., :3].flatten(1, 2).unbind(2)
         alarms = there - found
         columns: list[list[Tensor]] = [[], [], [], []]
         for at in _AT:
-            sure = straight_through((scores > at).to(scores), torch.sigmoid((scores - at) / _STEP))
+            sure = _surely(scores, at)
             hits, false = (sure * found).sum(dim=1) / objects, (sure * alarms).sum(dim=1) / objects
             rated = hits, ratio(hits, hits + false), 2 * hits / (1 + hits + false), -torch.log1p(false)
             for column, one in zip(columns, rated, strict=True):
@@ -89,7 +124,28 @@ class BoxesProfile(Profile):
         own, theirs = (_mean(scores, part) for part in (found, alarms))
         average = _average_precision(scores, found, there, objects)
         counted = [one for column in columns for one in column]
-        return torch.stack([average, *counted, _mean(fit, there), own, -theirs], dim=1)
+        overall = [average, *counted, _mean(fit, there), own, -theirs]
+        return torch.stack([*overall, *self._of_classes(outputs, targets.to(outputs))], dim=1)
+
+    def _of_classes(self, outputs: Tensor, targets: Tensor) -> list[Tensor]:
+        recalls, precisions, numbers, rankings = [], [], [], []
+        for label in range(self.classes):
+            mine, wanted = outputs[..., 3] == label, targets[:, 1 + label]
+            scores, found, there = (part * mine for part in outputs[..., :3].unbind(3))
+            objects = wanted.sum().clamp_min(1)
+            for at in _AT_OF_A_CLASS:
+                sure = _surely(scores, at) * there
+                hits, told = (sure * found).sum(dim=(1, 2)) / objects, sure.sum(dim=2)
+                recalls.append(hits)
+                precisions.append(ratio(hits, told.sum(dim=1) / objects))
+                numbers.append(-(told - wanted).abs().sum(dim=1) / objects)
+            rankings.append(_average_precision(scores.flatten(1), found.flatten(1), there.flatten(1), objects))
+        return [*recalls, *precisions, *numbers, *rankings]
+
+
+def _surely(scores: Tensor, at: float) -> Tensor:
+    """Which scores lie above `at`."""
+    return straight_through((scores > at).to(scores), torch.sigmoid((scores - at) / _STEP))
 
 
 def _is_record(one: Any, fields: Sequence[str]) -> bool:

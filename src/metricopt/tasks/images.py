@@ -26,7 +26,9 @@ def cifar10() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     Raises:
         DataError: the six files are neither in the data folder nor in the cache.
     """
-    folder = _found("cifar-10-batches-bin", "unpack cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz there")
+    folder = found_below(
+        "cifar-10-batches-bin", "unpack cifar-10-binary.tar.gz of https://www.cs.toronto.edu/~kriz there"
+    )
     parts = []
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
         raw = np.fromfile(folder / f"{name}.bin", dtype=np.uint8).reshape(-1, 3073)
@@ -37,7 +39,7 @@ def cifar10() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
 
 def mnist() -> tuple[Tensor, Tensor]:
     """The 60,000 training images `(N, 1, 28, 28)` uint8 and their labels `(N,)`."""
-    folder = _found("mnist/MNIST/raw", "put the four files of MNIST there")
+    folder = found_below("mnist/MNIST/raw", "put the four files of MNIST there")
     with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28).copy()
     with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
@@ -104,7 +106,7 @@ def published_resnet(depth: int) -> CifarResNet:
     from safetensors.torch import load_file
 
     file = f"resnet{depth}.safetensors"
-    folder = _found("models/cifar10_resnet", f"put {file} there")
+    folder = found_below("models/cifar10_resnet", f"put {file} there")
     model = CifarResNet(depth)
     missing, unexpected = model.load_state_dict(load_file(folder / file), strict=False)
     if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
@@ -112,7 +114,12 @@ def published_resnet(depth: int) -> CifarResNet:
     return model.eval()
 
 
-def _found(below: str, what_to_do: str) -> Path:
+def found_below(below: str, what_to_do: str) -> Path:
+    """The folder of published data below the data folder or the cache.
+
+    Raises:
+        DataError: it is in neither; the message says what to do.
+    """
     data = os.environ.get(DATA_VARIABLE)
     places = [root / below for root in ([Path(data).expanduser()] if data else []) + [cache_root()]]
     for place in places:

@@ -176,13 +176,17 @@ class Workload(ABC):
         """What a value function reads of the outputs; None for outputs that have no profile."""
         found, slices = self._profile, self.slices
         if found is None and self.kind in PROFILES:
-            width = self.shape[-1] if len(self.shape) > 1 else 1
-            usual = PROFILES[self.kind](width, () if slices is None else tuple(slices.names))
-            found = usual if usual.fits(self._first_outputs(), self.targets) else None
+            found = self._once_only("profile", self._usual_profile)
         if slices is not None and (found is None or "slices" not in found.families):
             what = f"outputs of the kind {self.kind!r}" if self._profile is None else f"the profile {self._profile!r}"
             raise ConfigError(f"{what} cannot look into slices; leave slices= out")
         return found
+
+    def _usual_profile(self) -> Profile | None:
+        width, slices = self.shape[-1] if len(self.shape) > 1 else 1, self.slices
+        usual = PROFILES[self.kind](width, () if slices is None else tuple(slices.names))
+        few = self._first_outputs()
+        return usual.for_data(few, self.targets) if usual.fits(few, self.targets) else None
 
     @property
     def slices(self) -> Slices | None:
