@@ -36,7 +36,7 @@ KINDS = ("RBC", "WBC", "Platelets")
 #: Images are read at half their size; a cell of the detector has so many pixels a side.
 SIZE, CELL, MOST = (240, 320), 8, 60
 SEEDS, CALLS = range(3), 62
-#: MetricOpt that reads detections of each kind, that reads them all alike, that reads phi; and a search without a model.
+#: MetricOpt that reads detections of each kind, all kinds alike, or phi; and a search without a value function.
 METHODS = {
     "metricopt": {"method": "metricopt"},
     "metricopt, kinds alike": {"method": "metricopt", "profile": BoxesProfile()},
@@ -258,7 +258,7 @@ def perform(*, metric: str, method: str, seed: int) -> dict[str, Any]:
         model,
         metric=judge,
         higher_is_better=True,
-        bounds=(-10.0, 1.0),
+        bounds=(-1.0, 1.0),
         loss=metricopt.TrainingLoss(loss),
         train=train,
         val=search,
