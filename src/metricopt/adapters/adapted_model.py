@@ -28,6 +28,7 @@ from .layout import Layout
 from .population import automatic_chunk, call_population, in_one_batch, joined, rides
 from .probe import Inputs, cloned, invoke
 from .program import INPUT, Group, Program, Ref, Step, chain, enters, is_raw, resolve, split
+from .replay import recorded
 from .tracing import input_values, same_outputs, traced
 
 
@@ -151,39 +152,55 @@ class AdaptedModel(nn.Module):
         containers = (s for s in self._chain.rest if s.kind == "module" and list(s.run.children()))
         if not any(enters(step, self._groups) for step in containers):
             return
+        for look in (self._read_off, self._recorded):
+            program = look(probe)
+            if program is None or len(program.prefix) <= len(self._chain.prefix):
+                continue
+            self._traced = program
+            with torch.no_grad():
+                phi = torch.full_like(self.phi, 0.01)
+                try:
+                    if self._agrees(phi, probe):
+                        return
+                except (RuntimeError, TypeError, ValueError, AdapterError):
+                    pass
+            self._traced = None
+
+    def _recorded(self, probe: Inputs) -> Program | None:
+        if not self._own_hooks:
+            return None
+        with self._using(off=True):
+            return recorded(self.model, self._groups, probe)
+
+    def _read_off(self, probe: Inputs) -> Program | None:
         found = traced(self.model, self._groups, probe)
         if found is None:
-            return
+            return None
         steps, output = found
         root = self._groups.get(self.model, ())
         if root:
             if any(binding.adapter.reads_input for binding in root) or not isinstance(output, Ref):
-                return
+                return None
             steps = [*steps, Step(name="adapted output", kind="adapt", run=root, args=(output,))]
             output = Ref("adapted output")
         inside = {module: group for module, group in self._groups.items() if module is not self.model}
-        program = split(steps, output, inside, own_hooks=self._own_hooks)
-        if len(program.prefix) <= len(self._chain.prefix):
-            return
-        self._traced = program
-        with torch.no_grad():
-            phi = torch.full_like(self.phi, 0.01)
-            try:
-                fits = self._agrees(phi, probe)
-            except (RuntimeError, TypeError, ValueError):
-                fits = False
-        if not fits:
-            self._traced = None
+        return split(steps, output, inside, own_hooks=self._own_hooks)
 
     def _agrees(self, phi: Tensor, probe: Inputs) -> bool:
         def whole(inputs: Inputs) -> Any:
             with self._using(phi):
                 return invoke(self.model, inputs)
 
+        if not same_outputs(whole, lambda inputs: self.tail(phi, self.head(inputs)), probe):
+            return False
+        if isinstance(whole(cloned(probe)), list):  # records go through the model phi by phi
+            return True
         both = torch.stack([phi, torch.zeros_like(phi)])
-        return same_outputs(whole, lambda inputs: self.tail(phi, self.head(inputs)), probe) and same_outputs(
-            whole, lambda inputs: self.outputs(both, self.head(inputs))[0], probe
-        )
+
+        def first(inputs: Inputs) -> Any:
+            return tree_map_only(Tensor, itemgetter(0), self.outputs(both, self.head(inputs)))
+
+        return same_outputs(whole, first, probe)
 
     def _entering(self, features: Any) -> dict[str, Any]:
         names = self._program.crossing

@@ -32,6 +32,29 @@ def cloned(inputs: Any) -> Any:
     return tree_map_only(Tensor, torch.clone, inputs)
 
 
+def first_rows(inputs: Inputs, rows: int | None) -> Inputs:
+    """The first rows of every tensor of a batch; None for all."""
+    cut = slice(None) if rows is None else slice(0, rows)
+    if isinstance(inputs, Tensor | list):
+        return inputs[cut]
+    if isinstance(inputs, Mapping):
+        return {name: _cut(value, cut) for name, value in inputs.items()}
+    return tuple(_cut(value, cut) for value in inputs)
+
+
+def _cut(value: Any, cut: slice) -> Any:
+    return value[cut] if isinstance(value, Tensor) and value.dim() else value
+
+
+def rows_of(inputs: Inputs) -> int:
+    """How many rows a batch has; 0 where it has none."""
+    if isinstance(inputs, list):
+        return len(inputs)
+    values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    first = values if isinstance(values, Tensor) else next((v for v in values if isinstance(v, Tensor)), None)
+    return 0 if first is None or first.dim() == 0 else len(first)
+
+
 @dataclass
 class _Trace:
     """What one module did during the probe."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_flatten
 
-from .probe import Inputs, cloned
+from .probe import Inputs, cloned, first_rows, rows_of
 from .program import INPUT, Group, Ref, Step, refs, resolve
 
 #: These ask for shapes, or compute with them.
@@ -34,10 +35,10 @@ def traced(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
     """
     try:
         steps, output = _steps(model, groups, probe)
-        seen = [_run(steps, rows) for rows in (_first(probe, None), _first(probe, 1))]
+        seen = [_run(steps, rows) for rows in (first_rows(probe, None), first_rows(probe, 1))]
     except Exception:  # noqa: BLE001 - tracing runs the user's code on stand-ins, which may raise anything
         return None
-    counts = [_rows(probe), 1]
+    counts = [rows_of(probe), 1]
     if counts[0] < 2:
         return None
     fitting: list[Step] = []
@@ -58,13 +59,18 @@ def traced(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
 
 def same_outputs(one: Callable[[Inputs], Any], other: Callable[[Inputs], Any], probe: Inputs) -> bool:
     """Whether two ways of running a model give the same, on the probe and on one row of it."""
-    for rows in (_first(probe, None), _first(probe, 1)):
-        first, second = one(cloned(rows)), other(cloned(rows))
-        if not isinstance(first, Tensor) or not isinstance(second, Tensor) or first.shape != second.shape:
-            return False
-        if not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True):
+    for rows in (first_rows(probe, None), first_rows(probe, 1)):
+        (first, spec), (second, like) = tree_flatten(one(cloned(rows))), tree_flatten(other(cloned(rows)))
+        if spec != like or not all(map(_close, first, second)):
             return False
     return True
+
+
+def _close(one: Any, other: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return bool(one == other)
+    fits = one.shape == other.shape and one.dtype == other.dtype
+    return fits and torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 class _Tracer(fx.Tracer):
@@ -238,25 +244,3 @@ def _asks_for_rows(step: Step, steps: list[Step]) -> bool:
 def _is_nest(value: Any) -> bool:
     """A tuple of tensors, such as chunks, whose parts are taken by later steps."""
     return isinstance(value, tuple | list) and all(part is None or isinstance(part, Tensor) for part in value)
-
-
-def _first(inputs: Inputs, rows: int | None) -> Inputs:
-    """The first rows of every tensor of a batch; None for all."""
-    cut = slice(None) if rows is None else slice(0, rows)
-    if isinstance(inputs, Tensor | list):
-        return inputs[cut]
-    if isinstance(inputs, Mapping):
-        return {name: _cut(value, cut) for name, value in inputs.items()}
-    return tuple(_cut(value, cut) for value in inputs)
-
-
-def _cut(value: Any, cut: slice) -> Any:
-    return value[cut] if isinstance(value, Tensor) and value.dim() else value
-
-
-def _rows(inputs: Inputs) -> int:
-    if isinstance(inputs, list):
-        return len(inputs)
-    values = list(inputs.values()) if isinstance(inputs, Mapping) else inputs
-    first = values if isinstance(values, Tensor) else next((v for v in values if isinstance(v, Tensor)), None)
-    return 0 if first is None or first.dim() == 0 else len(first)
