@@ -7,6 +7,7 @@ the code of the model runs as it is, its modules do not.
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,9 @@ class Place:
     spec: TreeSpec
     leaves: tuple[Any, ...]
     kept: bool = True
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Place:
+        return replace(self, module=copy.deepcopy(self.module, memo))
 
 
 @dataclass
