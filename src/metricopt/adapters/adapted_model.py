@@ -106,7 +106,7 @@ class AdaptedModel(nn.Module):
 
         That is everything in front of the first adapted module, and the raw output of that module itself where the
         adapter needs no more: along nested Sequentials, and in models with a `forward` of their own where it can be
-        traced. One value, or a tuple where several cross over; every tensor in it has the rows first.
+        traced or recorded. One value, or a tuple where several cross over; every tensor in it has the rows first.
         """
         program = self._program
         values = input_values(inputs)
