@@ -6,7 +6,7 @@
 A small detector of centres (CenterNet) is trained on 164 images; gains and shifts of its head and of the norm before
 it (142 numbers of phi) are searched by 100 others and few calls, and judged by 100 more. Images are divided anew for
 each seed. What lies in front of the last layers runs once: the model that is searched takes its features.
-Needs BCCD.tar, made of https://github.com/Shenggan/BCCD_Dataset, in the data folder, below `bccd`.
+Needs Pillow, and BCCD.tar, made of https://github.com/Shenggan/BCCD_Dataset, in the data folder, below `bccd`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -50,6 +49,8 @@ Records: TypeAlias = list[dict[str, Tensor]]
 @lru_cache(maxsize=1)
 def images() -> tuple[Tensor, Records]:
     """All images `(N, 3, 240, 320)` and their boxes. Boxes without an inside, of which there are two, are left out."""
+    from PIL import Image  # nothing else here needs it
+
     pixels, records = [], []
     with tarfile.open(found_below("bccd", "put BCCD.tar there") / "BCCD.tar") as tar:
         held = {member.name: member for member in tar.getmembers()}
