@@ -75,7 +75,7 @@ BLOCKS = (
         significant=_BUDGETS,
     ),
     Block(name="images", problems=_TAILS, methods=_ON_ALL, calls=_TO_1000, significant=(10, 20, 50, 100)),
-    Block(name="others", problems=_OTHERS, methods=_ON_ALL, calls=_BUDGETS, behind=(20, 50)),
+    Block(name="others", problems=_OTHERS, methods=_ON_ALL, calls=_TO_1000, behind=(20, 50, 1000)),
     Block(
         name="tables",
         problems=_TABLES,
