@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from metricopt.runtime import describe_environment
 
 
@@ -29,3 +31,9 @@ def measured(
         with path.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
     return rows
+
+
+def apart(ours: Tensor, others: Tensor) -> str:
+    """The mean of paired differences with its standard error, for a table."""
+    differences = ours - others
+    return f"{float(differences.mean()):+.1f} ± {float(differences.std() / len(differences) ** 0.5):.1f}"

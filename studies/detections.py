@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import metricopt
-from studies.cells import kept, measured
+from studies.cells import apart, kept, measured
 
 ROWS = Path(__file__).parent / "results" / "detections.jsonl"
 GRID, SEEDS, BUDGETS = 8, range(5), (62, 200)
@@ -152,11 +152,8 @@ def summary(rows: list[dict[str, Any]]) -> str:
             if len(seeds) < 2:
                 continue
             ours, *others = (torch.tensor([gains[method][seed] for seed in seeds]) for method in METHODS)
-            apart = [
-                f"{float((ours - one).mean()):+.1f} ± {float((ours - one).std() / len(seeds) ** 0.5):.1f}"
-                for one in others
-            ]
-            lines.append(f"| {metric} | {calls} | {len(seeds)} | {float(ours.mean()):+.1f} | {' | '.join(apart)} |")
+            more = " | ".join(apart(ours, one) for one in others)
+            lines.append(f"| {metric} | {calls} | {len(seeds)} | {float(ours.mean()):+.1f} | {more} |")
     return "\n".join(lines)
 
 

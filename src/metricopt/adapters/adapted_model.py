@@ -167,7 +167,7 @@ class AdaptedModel(nn.Module):
             self._traced = None
 
     def _recorded(self, probe: Inputs) -> Program | None:
-        if not self._own_hooks:
+        if not self._own_hooks or self._chain.prefix:  # what a chain keeps is as much
             return None
         with self._using(off=True):
             return recorded(self.model, self._groups, probe)

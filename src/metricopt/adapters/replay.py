@@ -16,11 +16,11 @@ from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from .._errors import AdapterError
 from .probe import Inputs, cloned, first_rows, invoke, rows_of
-from .program import INPUT, Group, Program, Ref, Step
+from .program import INPUT, Group, Program, Ref, Step, refs, resolve
 
 _RECORDED, _REPLAYED = "recorded", "replayed"
 #: What may stand beside tensors in the output of a module that is not run again.
@@ -83,10 +83,9 @@ def recorded(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs)
         return None
     ends = [call.end for call in _walk(several) if call.module in groups]
     found = _answered(several, one, min(ends, default=0), (rows_of(probe), 1))
-    if not any(True for call, _ in found for _ in call.module.parameters()):
+    if not any(True for call in found for _ in call.module.parameters()):
         return None
-    places = _places(several, found)
-    places = _without_unread(model, places, probe)
+    places = _without_unread(model, _places(several, found), probe)
     given = Step(name=_RECORDED, kind="function", run=Recorder(model, places), args=(Ref(INPUT),))
     again = Step(name=_REPLAYED, kind="module", run=Replayed(model, places), args=(Ref(INPUT), Ref(_RECORDED)))
     return Program(prefix=(given,), rest=(again,), crossing=(INPUT, _RECORDED), output=Ref(_REPLAYED))
@@ -98,7 +97,7 @@ class Recorder:
 
     def __init__(self, model: nn.Module, places: Sequence[Place]) -> None:
         self.model, self.places = model, tuple(places)
-        self._count = sum(isinstance(leaf, Ref) for place in places if place.kept for leaf in place.leaves)
+        self._count = len(_names(places))
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, ...]:
         kept: dict[str, Tensor] = {}
@@ -109,7 +108,8 @@ class Recorder:
             if spec != place.spec:
                 raise AdapterError(f"a {type(place.module).__name__} gave something else than on the probe batch")
             if place.kept:
-                kept.update((ref.name, leaf) for ref, leaf in zip(place.leaves, leaves, strict=True) if _is_ref(ref))
+                named = zip(place.leaves, leaves, strict=True)
+                kept.update((ref.name, leaf) for ref, leaf in named if isinstance(ref, Ref))
             if len(kept) == self._count:
                 raise _Done
             return output
@@ -136,16 +136,10 @@ class Replayed(nn.Module):
     def forward(self, inputs: Inputs, kept: tuple[Tensor, ...]) -> Any:
         def answer(place: Place, run: Callable[[], Any]) -> Any:
             del run
-            return tree_unflatten(
-                [kept[int(leaf.name)] if _is_ref(leaf) else leaf for leaf in place.leaves], place.spec
-            )
+            return tree_unflatten(resolve(place.leaves, lambda name: kept[int(name)]), place.spec)
 
         with _answering(self.places, answer):
             return invoke(self.model, inputs)
-
-
-def _is_ref(leaf: Any) -> bool:
-    return isinstance(leaf, Ref)
 
 
 # --- what is looked for on the probe ---------------------------------------------------------------------------------
@@ -181,15 +175,14 @@ def _walk(call: _Call) -> Iterator[_Call]:
         yield from _walk(one)
 
 
-def _answered(call: _Call, twin: _Call, cut: int, rows: tuple[int, int]) -> list[tuple[_Call, _Call]]:
-    """The outermost calls that end before `cut` and give batches of rows, each with its twin on a single row."""
+def _answered(call: _Call, twin: _Call, cut: int, rows: tuple[int, int]) -> list[_Call]:
+    """The outermost calls that end before `cut` and give batches of rows, as their twins on a single row show."""
     if call.end < cut and type(call.module) is type(twin.module) and _gives_rows(call.output, twin.output, rows):
-        return [(call, twin)]
+        return [call]
     if len(call.inside) != len(twin.inside):
         return []
-    return [
-        pair for one, other in zip(call.inside, twin.inside, strict=True) for pair in _answered(one, other, cut, rows)
-    ]
+    pairs = zip(call.inside, twin.inside, strict=True)
+    return [found for one, other in pairs for found in _answered(one, other, cut, rows)]
 
 
 def _gives_rows(output: Any, twin: Any, rows: tuple[int, int]) -> bool:
@@ -206,9 +199,9 @@ def _gives_rows(output: Any, twin: Any, rows: tuple[int, int]) -> bool:
     return True
 
 
-def _places(root: _Call, found: Sequence[tuple[_Call, _Call]]) -> list[Place]:
+def _places(root: _Call, found: Sequence[_Call]) -> list[Place]:
     """Places of the calls that were found, counted among those that are still made."""
-    answered, counts, places = {id(call) for call, _ in found}, Counter[nn.Module](), []
+    answered, counts, places = {id(call) for call in found}, Counter[nn.Module](), []
     numbers = iter(range(1 << 62))
 
     def visit(call: _Call) -> None:
@@ -219,8 +212,8 @@ def _places(root: _Call, found: Sequence[tuple[_Call, _Call]]) -> list[Place]:
                 visit(one)
             return
         leaves, spec = tree_flatten(call.output)
-        refs = tuple(Ref(str(next(numbers))) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
-        places.append(Place(module=call.module, call=number, spec=spec, leaves=refs))
+        named = tuple(Ref(str(next(numbers))) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+        places.append(Place(module=call.module, call=number, spec=spec, leaves=named))
 
     visit(root)
     return places
@@ -233,13 +226,13 @@ def _without_unread(model: nn.Module, places: list[Place], probe: Inputs) -> lis
     same shape is: that one stands in for it. Whether it is read shows when it stands in and the outputs change.
     """
     with torch.no_grad():
-        wanted = _leaves(invoke(model, cloned(probe)))
+        wanted = tree_leaves(invoke(model, cloned(probe)))
         kept = Recorder(model, places)(cloned(probe))
 
     def same(tried: Sequence[Place]) -> bool:
         try:
             with torch.no_grad():
-                found = _leaves(Replayed(model, tried)(cloned(probe), kept))
+                found = tree_leaves(Replayed(model, tried)(cloned(probe), kept))
         except Exception:  # noqa: BLE001 - the model's own code on what it was not made for
             return False
         return len(found) == len(wanted) and all(map(_equal, found, wanted))
@@ -256,30 +249,25 @@ def _without_unread(model: nn.Module, places: list[Place], probe: Inputs) -> lis
 
 def _stand_in(place: Place, other: Place, kept: Sequence[Tensor]) -> Place | None:
     """`place` with the tensors of `other` in it, where their shapes are the same."""
-    own, theirs = ([leaf for leaf in one.leaves if _is_ref(leaf)] for one in (place, other))
-    tensors = [[kept[int(ref.name)] for ref in refs] for refs in (own, theirs)]
+    own, theirs = (list(refs(one.leaves)) for one in (place, other))
+    tensors = [[kept[int(name)] for name in names] for names in (own, theirs)]
     if [(t.shape, t.dtype) for t in tensors[0]] != [(t.shape, t.dtype) for t in tensors[1]]:
         return None
     if not all(tensor.is_floating_point() for tensor in tensors[0]):  # a mask may be the same by chance
         return None
-    names = dict(zip((ref.name for ref in own), theirs, strict=True))
-    leaves = tuple(names[leaf.name] if _is_ref(leaf) else leaf for leaf in place.leaves)
-    return replace(place, leaves=leaves, kept=False)
+    names = dict(zip(own, theirs, strict=True))
+    return replace(place, leaves=resolve(place.leaves, lambda name: Ref(names[name])), kept=False)
 
 
 def _numbered_anew(places: Sequence[Place]) -> list[Place]:
     """Places whose kept tensors are numbered without gaps."""
-    names = [leaf.name for place in places if place.kept for leaf in place.leaves if _is_ref(leaf)]
-    numbers = {name: Ref(str(number)) for number, name in enumerate(names)}
-    return [
-        replace(place, leaves=tuple(numbers[leaf.name] if _is_ref(leaf) else leaf for leaf in place.leaves))
-        for place in places
-    ]
+    numbers = {name: Ref(str(number)) for number, name in enumerate(_names(places))}
+    return [replace(place, leaves=resolve(place.leaves, numbers.__getitem__)) for place in places]
 
 
-def _leaves(nest: Any) -> list[Any]:
-    leaves: list[Any] = tree_flatten(nest)[0]
-    return leaves
+def _names(places: Sequence[Place]) -> list[str]:
+    """Of all that is kept."""
+    return [name for place in places if place.kept for name in refs(place.leaves)]
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -242,8 +242,9 @@ def _ask(stack: ExitStack, metric: Metric, executor: str | Executor, workers: in
 
 def what_is_searched(made: Prepared, settings: Settings, train: Any) -> dict[str, str | int | float | bool | None]:
     """What makes two searches the same, whatever they are for."""
-    where: dict[str, Any] = {} if settings.where is None else {"where": _told_where(settings.where)}
-    return where | {
+    where = settings.where if isinstance(settings.where, str | None) else digest_of_code(settings.where)
+    told: dict[str, Any] = {} if where is None else {"where": where}
+    return told | {
         "adapters": _told(settings.adapters),
         "dim": settings.dim,
         "sampler": settings.sampler,
@@ -256,14 +257,6 @@ def what_is_searched(made: Prepared, settings: Settings, train: Any) -> dict[str
         "slices": _told_slices(settings.slices),
         "loss code": digest_of_code(settings.loss),
     }
-
-
-def _told_where(where: Any) -> str:
-    if isinstance(where, Mapping):
-        return ", ".join(f"{kind}: {_told_where(one)}" for kind, one in where.items())
-    if isinstance(where, tuple | list):
-        return ", ".join(map(_told_where, where))
-    return where if isinstance(where, str) else where.__name__ if isinstance(where, type) else digest_of_code(where)
 
 
 def _told_slices(slices: Slices | int | None) -> str | int | None:
