@@ -26,6 +26,7 @@ import torch
 
 import metricopt
 from metricopt._errors import MetricOptError
+from metricopt._typed import to_plain
 from metricopt.apps.table.model import ClassLabels, TableEncoder, TableModel, TableNet
 from metricopt.apps.table.summary import Figures, TableSummary
 from metricopt.report import ReportData
@@ -204,7 +205,7 @@ def _table(path: Path) -> object:
 
 def _table_model(path: Path) -> object:
     model = TableModel.load(path)
-    return [model.encoder.to_settings(), _of_state(model.network)]
+    return [to_plain(model.encoder), _of_state(model.network)]
 
 
 def _of_learned(learned: LearnedValue) -> object:

@@ -100,20 +100,20 @@ HISTOGRAM = {"title": "score", "edges": (0.0, 0.5, 1.0), "before": {"a": (1, 2)}
         (lambda: minimal(seconds=-0.1), "seconds must be at least 0"),
         (lambda: minimal(facts={"a": 1}), r"facts\['a'\] must be a string"),
         (lambda: minimal(facts=[("a", "b")]), "facts must be a mapping"),
-        (lambda: minimal(stages=[{}]), r"stages\[0\] must be a Stage"),
+        (lambda: minimal(stages=[{}]), r"stages\[0\] lacks calls, chosen"),
         (lambda: minimal(runs="ab"), "runs must be a sequence"),
-        (lambda: minimal(confusion=HISTOGRAM), "confusion must be a Confusion or None"),
+        (lambda: minimal(confusion=HISTOGRAM), "confusion lacks labels and has the unknown names"),
         (lambda: minimal(stages=[Stage("a", "A", None, 0, 0, False)] * 2), "names of stages must differ"),
         (lambda: minimal(stages=[Stage(name, "", None, 0, 0, True) for name in "ab"]), "at most one of the stages"),
         (lambda: Stage("a", "A", 0.5, 1, 1.0, False, (0.5, math.nan)), r"observed\[1\] must be a finite number"),
         (lambda: Run(**{**RUN, "mean": (0.1,)}), "mean must have one value for each of 2 steps, got 1"),
         (lambda: Run(**{**RUN, "steps": (1, 1)}), "steps must increase"),
-        (lambda: Run(**{**RUN, "std": (0.0, -0.1)}), "std must be at least 0"),
-        (lambda: Run(**{**RUN, "seen": ((0,),)}), r"seen\[0\] must be a pair"),
+        (lambda: Run(**{**RUN, "std": (0.0, -0.1)}), r"std\[1\] must be at least 0"),
+        (lambda: Run(**{**RUN, "seen": ((0,),)}), r"seen\[0\] must have 2 entries"),
         (lambda: Run((), None, (), (), (), "a"), "steps must not be empty"),
         (lambda: OnTestRows(rows=5, before=0.5, after=0.6, low=0.1), "low and high must be an interval"),
         (lambda: OnTestRows(rows=-5, before=0.5, after=0.6), "rows must be a whole number"),
-        (lambda: minimal(test={}), "test must be a OnTestRows or None"),
+        (lambda: minimal(test=3), "test must be a OnTestRows, got 3"),
         (lambda: Prediction(0.1, -0.1, 0.1), "spread must be at least 0"),
         (lambda: Point(0.0, math.nan, 0.0), "y must be a finite number"),
         (lambda: Confusion(("a",), ((1,),), ((1,),)), "labels must be two or more"),
@@ -142,30 +142,30 @@ def _changed(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a readable report_data"),
-        ("[]", "it should be an object, got a list"),
+        ("", "not a readable report"),
+        ("[]", "it must be a ReportData, got"),
         ("{}", "it lacks accepted, after"),
-        (_changed(extra=1), "it has the unknown names extra"),
-        (_changed(title=None), "title should be text, got null"),
-        (_changed(accepted=1), "accepted should be true or false, got a number"),
-        (_changed(before=True), "before should be a number, got true or false"),
-        (_changed(calls=3.0), "calls should be a whole number, got a number"),
-        (_changed(before="0.5"), "before should be a number, got text"),
-        (_changed(before=10**400), "before is too large"),
-        (_changed(bounds=[0, 1, 2]), "bounds should have 2 entries, got 3"),
-        (_changed(facts={"a": 1}), r"facts\['a'\] should be text"),
+        (_changed(extra=1), "it has the unknown names .'extra'"),
+        (_changed(title=None), "title must be a string .* got None"),
+        (_changed(accepted=1), "accepted must be True or False, got 1"),
+        (_changed(before=True), "before must be a plain number, got True"),
+        (_changed(calls=3.0), "calls must be a whole number, got 3.0"),
+        (_changed(before="0.5"), "before must be a plain number, got '0.5'"),
+        (_changed(before=10**400), "before must be a finite number, got a whole number of 1,329 bits"),
+        (_changed(bounds=[0, 1, 2]), "bounds must have 2 entries, got 3"),
+        (_changed(facts={"a": 1}), r"facts\['a'\] must be a string .* got 1"),
         (_changed(stages=[{"name": "a"}]), r"stages\[0\] lacks calls"),
         (_changed(runs=[{**RUN, "std": [0.0]}]), r"runs\[0\]: std must have one value"),
-        (_changed(embedding=[[0, 0, 0]]), r"embedding\[0\] should be an object, got a list"),
-        (_changed(confusion=3), "confusion should be an object, got a number"),
+        (_changed(embedding=[[0, 0, 0]]), r"embedding\[0\] must be a Point, got"),
+        (_changed(confusion=3), "confusion must be a Confusion, got 3"),
         (_changed(after=math.nan), "it holds NaN, and every number must be finite"),
         (_changed(after=math.inf), "it holds Infinity"),
         (binary().to_json().replace('"calls": 646', '"calls": 646, "calls": 646'), "the name 'calls' stands twice"),
         (binary().to_json().replace('"after": 0.6894', '"after": 1e999'), "after must be a finite number"),
-        (binary().to_json()[:-2], "not a readable report_data"),
+        (binary().to_json()[:-2], "not a readable report"),
         ('{"title": ' + "[" * 100_000, "nested too deeply"),
-        ("1" * 5000, "not a readable report_data"),
-        ("\x00", "not a readable report_data"),
+        ("1" * 5000, "not a readable report"),
+        ("\x00", "not a readable report"),
     ],
 )
 def test_a_malformed_text_is_refused_by_name(text: str, message: str) -> None:
@@ -174,12 +174,12 @@ def test_a_malformed_text_is_refused_by_name(text: str, message: str) -> None:
 
 
 def test_a_text_of_absurd_size_is_refused_unread() -> None:
-    with pytest.raises(CheckpointError, match="characters are more than any report_data has"):
+    with pytest.raises(CheckpointError, match="characters are more than any report has"):
         ReportData.from_json(" " * (64 * 1024 * 1024 + 1))
 
 
 def test_bytes_are_not_text() -> None:
-    with pytest.raises(CheckpointError, match="should be text, got bytes"):
+    with pytest.raises(CheckpointError, match="must be text, got bytes"):
         ReportData.from_json(b"{}")  # type: ignore[arg-type]
 
 
@@ -225,7 +225,7 @@ def _read_or_refuse(text: str) -> None:
     try:
         report_data = ReportData.from_json(text)
     except CheckpointError as error:
-        assert str(error).startswith("not a readable report_data: ")
+        assert str(error).startswith("not a readable report: ")
         assert len(str(error)) < 2000
     else:
         assert ReportData.from_json(report_data.to_json()) == report_data

@@ -15,20 +15,20 @@ from metricopt.value import ValueFunction
 @pytest.mark.parametrize(
     ("field", "wrong", "message"),
     [
-        ("dim", "3", "setting 'dim' should be of type int"),
-        ("dim", 0, "cannot be built: dim"),
+        ("dim", "3", "dim must be a whole number, got '3'"),
+        ("dim", 0, "dim must be a whole number of at least 1"),
         ("dim", 4, "should be"),
-        ("hidden", [], "cannot be built: hidden"),
+        ("hidden", [], "hidden must name at least one width"),
         ("hidden", [8, 8], "should be"),
         ("hidden", [8], "lacks the tensors|has the unknown"),
-        ("hidden", ["8"], "cannot be built: hidden"),
-        ("norm", "instance", "cannot be built: norm"),
+        ("hidden", ["8"], r"hidden\[0\] must be a whole number"),
+        ("norm", "instance", "norm must be one of batch, layer, none"),
         ("norm", "none", "has the unknown tensors"),
         ("members", 2, "should be"),
-        ("dtype", "float16", "do not describe"),
+        ("dtype", "float16", "dtype must be one of"),
         ("dtype", "float64", "torch.float64, got"),
-        ("extra", 1, "do not describe"),
-        ("fingerprint", None, "setting 'fingerprint'"),
+        ("extra", 1, "unknown names .'extra'"),
+        ("fingerprint", None, "fingerprint must be a string"),
     ],
 )
 def test_settings_of_a_value_function_are_checked_field_by_field(

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from .._errors import ConfigError
-from ..runtime import shown
+from .._shown import shown
 from .formula import MOST_HEIGHT, MOST_NODES, F, Formula, Y, checked
 from .operators import OPERATORS
 

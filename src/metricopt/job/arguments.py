@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import ConfigError, DataError, MetricOptError
+from .._shown import shortened, shown
 from .._types import SAMPLERS, LossFunction
 from ..adapters.adapter import Adapter
 from ..adapters.probe import invoke
@@ -18,7 +19,7 @@ from ..adapters.projection import Projected
 from ..methods import Method, MetricOptConfig
 from ..metrics.metric import READS
 from ..profiles import MOST_SLICES, Profile, Slices
-from ..runtime import EXECUTORS, Executor, shortened, shown
+from ..runtime import EXECUTORS, Executor
 from ..value import LearnedValue
 from ..workload import OUTPUT_KINDS, Examples, TrainingLoss, rows_of
 

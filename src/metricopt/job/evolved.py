@@ -36,16 +36,13 @@ from ..report import CurveShown, GenerationShown, LossSearch, LossShown, ReportD
 from ..runtime import (
     check_template,
     describe_environment,
-    digest_of_file,
-    read_sealed,
     read_tensors,
-    read_whole,
     write_atomically,
-    write_sealed,
     write_tensors,
 )
 from .acceptance import Verdict
 from .build_report import Scores, confusion_of, histogram_of
+from .figures import Figures, read_report_data
 
 LOSS, WEIGHTS, FIGURES, DATA, REPORT = (
     "loss.json",
@@ -55,7 +52,6 @@ LOSS, WEIGHTS, FIGURES, DATA, REPORT = (
     "report.html",
 )
 _KIND, _VERSION = "metricopt evolved", 1
-_FIELDS = ("accepted", "reason", "before", "after", "expected_gain", "confidence", "calls", "seconds", "metric")
 _CURVES = 3
 
 
@@ -167,15 +163,7 @@ class Evolved:
         write_tensors(path / WEIGHTS, state, kind=_KIND, version=_VERSION, settings=settings)
         write_atomically(path / DATA, self.report_data.to_json().encode())
         self.report(path / REPORT)
-        figures = {name: getattr(self, name) for name in _FIELDS} | {
-            "higher_is_better": self.higher_is_better,
-            "interval": None if self.interval is None else list(self.interval),
-            "value": self.best.value,
-            "files": {name: digest_of_file(path / name) for name in (LOSS, WEIGHTS, DATA)},
-            "kind": _KIND,
-            "version": _VERSION,
-        }
-        write_sealed(path / FIGURES, figures)
+        Figures.write(self, path / FIGURES, kind=_KIND, value=self.best.value, files=(LOSS, WEIGHTS, DATA))
         return path
 
     @classmethod
@@ -191,26 +179,15 @@ class Evolved:
         """
         path = Path(folder)
         try:
-            figures = read_sealed(path / FIGURES)
-            if (figures.get("kind"), figures.get("version")) != (_KIND, _VERSION):
-                raise CheckpointError(f"{path / FIGURES} holds no result of this version; run it again")
-            for name, digest in figures["files"].items():
-                if digest_of_file(path / name) != digest:
-                    raise CheckpointError(f"{path / name} was changed since it was written; restore it, or run again")
-            data = ReportData.from_json(read_whole(path / DATA).decode())
-            low_high = figures["interval"]
+            figures = Figures.read(path / FIGURES, kind=_KIND, files=(LOSS, WEIGHTS, DATA))
             return cls(
-                best=Best(loss=SymbolicLoss.load(path / LOSS), value=float(figures["value"])),
+                best=Best(loss=SymbolicLoss.load(path / LOSS), value=float(figures.value)),
                 architecture=None if model is None else _with_weights(path / WEIGHTS, model),
-                interval=None if low_high is None else (float(low_high[0]), float(low_high[1])),
-                report_data=data,
-                higher_is_better=bool(figures["higher_is_better"]),
-                **{name: figures[name] for name in _FIELDS},
+                report_data=read_report_data(path / DATA),
+                **figures.of_result(),
             )
         except FileNotFoundError as error:
             raise CheckpointError(f"{path} holds no finished search for losses: {error.filename} is missing") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{path} cannot be read: {error!r}. Restore it, or begin anew.") from error
 
 
 def is_finished(folder: str | os.PathLike[str]) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from .._errors import DataError, MetricOptError
-from ..runtime import shortened
+from .._shown import shortened
 from ..workload import Examples, concatenated
 from ..workload.nests import rows_of
 from ..workload.stream import batches, described, in_order

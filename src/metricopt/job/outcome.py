@@ -5,32 +5,28 @@ from __future__ import annotations
 import copy
 import html
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._errors import CheckpointError, ConfigError
+from .._typed import from_plain
 from ..profiles import Profile
 from ..report import ReportData, Term
 from ..runtime import (
     check_template,
-    digest_of_file,
-    read_sealed,
     read_tensors,
     read_whole,
-    shown,
     strict_object,
     write_atomically,
-    write_sealed,
     write_tensors,
 )
 from ..value import LearnedLoss, LearnedValue, Reading, read_metric
 from .events import Observed
+from .figures import Figures, read_report_data
 from .stages import Candidate
 from .terms import told as limits_told
 
@@ -189,14 +185,7 @@ def save(outcome: Outcome, folder: str | os.PathLike[str]) -> Path:
     write_atomically(path / _ROWS, rows.encode())
     write_atomically(path / _DATA, outcome.report_data.to_json().encode())
     outcome.report(path / _REPORT)
-    figures = {name: getattr(outcome, name) for name in _FIELDS} | {
-        "interval": None if outcome.interval is None else list(outcome.interval),
-        "value": outcome.value is not None,
-        "files": {name: digest_of_file(path / name) for name in _SEALED},
-        "kind": _KIND,
-        "version": _VERSION,
-    }
-    write_sealed(path / _FIGURES, figures)
+    Figures.write(outcome, path / _FIGURES, kind=_KIND, value=outcome.value is not None, files=_SEALED)
     return path
 
 
@@ -221,14 +210,10 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
     if not isinstance(model, nn.Module | None):
         raise ConfigError(f"model must be a torch.nn.Module or None, got a {type(model).__name__}")
     path = Path(folder)
-    figures = _figures(path / _FIGURES)
-    files, has_value = figures.pop("files"), figures.pop("value")
-    for name in _SEALED:
-        if digest_of_file(path / name) != files.get(name):
-            raise CheckpointError(
-                f"{path / name} is not the file that was saved with {_FIGURES}: it was changed, or saving was stopped "
-                "half-way. Save the outcome again, or run the same command again to finish it."
-            )
+    try:
+        figures = Figures.read(path / _FIGURES, kind=_KIND, files=_SEALED)
+    except FileNotFoundError as error:
+        raise CheckpointError(_why_absent(path / _FIGURES)) from error
     tensors, _ = read_tensors(path / _WEIGHTS, kind=_KIND, version=_VERSION)
     phi = tensors.pop(_PHI, None)
     if phi is None or phi.dim() != 1 or not phi.is_floating_point():
@@ -236,10 +221,10 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
     return Outcome(
         architecture=None if model is None else _filled(model, tensors, path / _WEIGHTS),
         phi=phi,
-        value=LearnedValue.load(path / _VALUE) if has_value else None,
+        value=LearnedValue.load(path / _VALUE) if figures.value else None,
         history=_history(path / _ROWS),
-        report_data=_report_data(path / _DATA),
-        **figures,
+        report_data=read_report_data(path / _DATA),
+        **figures.of_result(),
     )
 
 
@@ -260,45 +245,10 @@ def _filled(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Modu
     return twin
 
 
-def _report_data(path: Path) -> ReportData:
-    try:
-        return ReportData.from_json(read_whole(path).decode())
-    except (UnicodeDecodeError, CheckpointError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from error
-
-
 def _history(path: Path) -> tuple[Observed, ...]:
-    wanted = {"stage": str, "call": int, "value": float, "best": float, "seconds": float}
-    rows = []
-    for line in read_whole(path).splitlines():
-        row = strict_object(line, path)
-        finite = all(math.isfinite(value) for value in row.values() if isinstance(value, float))
-        if {name: type(value) for name, value in row.items()} != wanted or not finite:
-            raise CheckpointError(f"{path} holds a line that is no rating: {shown(row)}. Save the outcome again.")
-        rows.append(Observed(**row))
-    return tuple(rows)
-
-
-def _figures(path: Path) -> dict[str, Any]:
-    try:
-        found = read_sealed(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(_why_absent(path)) from error
-    wanted = set(_FIELDS) | {"interval", "value", "files", "kind", "version"}
-    if set(found) != wanted or (found["kind"], found["version"]) != (_KIND, _VERSION):
-        raise CheckpointError(f"{path} does not hold the fields {sorted(wanted)} of this version. Save it again.")
-    for name, kind in {**_FIELDS, "value": bool, "files": dict}.items():
-        if kind is float:
-            found[name] = _number(found[name], name, path)
-        elif type(found[name]) is not kind:
-            raise CheckpointError(f"{path}: {name} should be {kind.__name__}, got {shown(found[name])}. Save it again.")
-    interval = found["interval"]
-    if interval is not None:
-        if not isinstance(interval, list) or len(interval) != 2:
-            told = shown(interval)
-            raise CheckpointError(f"{path}: interval should be two numbers or null, got {told}. Save it again.")
-        found["interval"] = tuple(_number(end, "an end of interval", path) for end in interval)
-    return {name: found[name] for name in (*_FIELDS, "interval", "value", "files")}
+    return tuple(
+        from_plain(Observed, strict_object(line, path), f"line of {path}") for line in read_whole(path).splitlines()
+    )
 
 
 def _why_absent(path: Path) -> str:
@@ -313,24 +263,4 @@ def _why_absent(path: Path) -> str:
     return f"{folder} holds no finished outcome: there is no {path.name}. Run the same command again to finish it."
 
 
-def _number(value: Any, name: str, path: Path) -> float:
-    if type(value) not in (int, float) or not abs(value) < _MOST:
-        raise CheckpointError(f"{path}: {name} should be a number, got {shown(value)}. Save it again.")
-    return float(value)
-
-
-#: A figure of this size is no figure.
-_MOST = 1e300
 _PHI = "metricopt.phi"
-_FIELDS: dict[str, type] = {
-    "accepted": bool,
-    "reason": str,
-    "before": float,
-    "after": float,
-    "expected_gain": float,
-    "confidence": float,
-    "calls": int,
-    "seconds": float,
-    "metric": str,
-    "higher_is_better": bool,
-}

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from .._errors import ConfigError, DataError
+from .._shown import shown
 from .._types import LossFunction, Sampler
 from ..adapters.site import Places
 from ..evolution import SymbolicLoss
 from ..losses import get_loss
 from ..metrics import Metric
 from ..profiles import Profile, Slices
-from ..runtime import shown
 from ..workload import Examples, Stream, StreamedWorkload, TensorWorkload, TrainingLoss, Workload
 from ..workload.examples import inputs_like, no_inference
 from ..workload.kinds import OutputKind, check_labels, is_minus_one, labels_of, output_kind

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from .._checks import at_least
 from .._errors import ConfigError
+from .._shown import shown
 from .._types import Reads
 from ..methods import METHODS, Method, MetricOpt
 from ..metrics import Budget, Metric, as_metric
 from ..metrics.from_sklearn import rates_numbers
 from ..metrics.told_range import WIDE, with_told_range
 from ..profiles import Profile
-from ..runtime import shown
 from ..value import LearnedValue
 from ..workload import Examples, Stream
 from .acceptance import MODEL_CALLS, planned_resamples

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from .._errors import ConfigError
-from .plain_values import Setter, count, counts, number, numbers, parts, text, texts
-
-_MOST_GENERATIONS, _MOST_LOSSES, _MOST_PLACES = 10_000, 100, 1_000
+from .._typed import Count, Most, Number, Typed
 
 
 @dataclass(frozen=True)
-class GenerationShown:
+class GenerationShown(Typed):
     """One generation.
 
     Args:
@@ -19,47 +18,31 @@ class GenerationShown:
         fates: how many candidates met each fate.
     """
 
-    best: float | None
-    median: float | None
-    fates: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        put = Setter(self)
-        for name in ("best", "median"):
-            value = getattr(self, name)
-            put(**{name: None if value is None else number(name, value)})
-        put(fates=counts("fates", self.fates, 100))
+    best: Number | None
+    median: Number | None
+    fates: tuple[Count, ...]
 
 
 @dataclass(frozen=True)
-class LossShown:
+class LossShown(Typed):
     """One loss: what it says, its size, and the raw metric of networks that were trained with it."""
 
     formula: str
-    size: int
-    value: float
-
-    def __post_init__(self) -> None:
-        put = Setter(self)
-        put(formula=text("formula", self.formula), size=count("size", self.size), value=number("value", self.value))
+    size: Count
+    value: Number
 
 
 @dataclass(frozen=True)
-class CurveShown:
+class CurveShown(Typed):
     """One loss along the margin: where the target is 1, and where it is 0 (the same for values)."""
 
     name: str
-    positive: tuple[float, ...]
-    negative: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        put = Setter(self)
-        put(name=text("name", self.name))
-        put(**{name: numbers(name, getattr(self, name), _MOST_PLACES) for name in ("positive", "negative")})
+    positive: tuple[Number, ...]
+    negative: tuple[Number, ...]
 
 
 @dataclass(frozen=True)
-class LossSearch:
+class LossSearch(Typed):
     """A search for losses.
 
     Args:
@@ -78,27 +61,17 @@ class LossSearch:
     latex: str
     short: str
     plain: str
-    baseline: float
-    fates: tuple[str, ...]
-    generations: tuple[GenerationShown, ...]
-    front: tuple[LossShown, ...]
-    finals: tuple[LossShown, ...]
+    baseline: Number
+    fates: Annotated[tuple[str, ...], Most(100)]
+    generations: Annotated[tuple[GenerationShown, ...], Most(10_000)]
+    front: Annotated[tuple[LossShown, ...], Most(100)]
+    finals: Annotated[tuple[LossShown, ...], Most(100)]
     axis: str
-    places: tuple[float, ...]
-    curves: tuple[CurveShown, ...]
+    places: Annotated[tuple[Number, ...], Most(1_000)]
+    curves: Annotated[tuple[CurveShown, ...], Most(20)]
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(**{name: text(name, getattr(self, name)) for name in ("formula", "latex", "short", "plain", "axis")})
-        put(baseline=number("baseline", self.baseline), fates=texts("fates", self.fates, 100))
-        put(places=numbers("places", self.places, _MOST_PLACES))
-        for name, kind, most in (
-            ("generations", GenerationShown, _MOST_GENERATIONS),
-            ("front", LossShown, _MOST_LOSSES),
-            ("finals", LossShown, _MOST_LOSSES),
-            ("curves", CurveShown, 20),
-        ):
-            put(**{name: parts(name, getattr(self, name), kind, most)})
+        super().__post_init__()
         if any(len(one.fates) != len(self.fates) for one in self.generations):
             raise ConfigError(f"each generation must have a count for each of {len(self.fates)} fates")
         if any(len(side) != len(self.places) for one in self.curves for side in (one.positive, one.negative)):

@@ -5,25 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from .._errors import ConfigError
-from . import strict_json
+from .._errors import CheckpointError, ConfigError
+from .._typed import MAX_SIZE, MAY_LACK, Count, Most, NotNegative, Number, Typed, from_json, to_json
 from .loss_search_data import LossSearch
-from .plain_values import (
-    MAX_SIZE,
-    Setter,
-    count,
-    counts,
-    flag,
-    mapping,
-    number,
-    numbers,
-    parts,
-    several,
-    text,
-    texts,
-)
 
 #: The most of each thing that a report holds: enough for every run that ends, too few for a page that hangs.
 MAX_STAGES = 64
@@ -34,6 +20,8 @@ MAX_CLASSES = 100
 MAX_SERIES = 8
 MAX_BINS = 1_000
 MAX_FACTS = 200
+#: A text longer than this is not a report: the largest one that fits all limits is a few megabytes.
+MAX_JSON = 64 * 1024 * 1024
 #: Series of histograms that do not show scores of classes: how wrong values are, how alike pairs, how sure detections.
 ERRORS = "errors"
 SAME, DIFFERENT = "pairs of one label", "pairs of two labels"
@@ -41,7 +29,7 @@ DETECTIONS = "detections"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Typed):
     """One part of the search: what it proposed and what it saw.
 
     Args:
@@ -56,22 +44,15 @@ class Stage:
 
     name: str
     title: str
-    value: float | None
-    calls: int
-    seconds: float
+    value: Number | None
+    calls: Count
+    seconds: NotNegative
     chosen: bool
-    observed: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        put = Setter(self)
-        put(name=text("name", self.name), title=text("title", self.title))
-        put(value=_optional("value", self.value), calls=count("calls", self.calls))
-        put(seconds=_at_least_zero("seconds", self.seconds), chosen=flag("chosen", self.chosen))
-        put(observed=numbers("observed", self.observed, MAX_VALUES))
+    observed: Annotated[tuple[Number, ...], Most(MAX_VALUES)] = ()
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Typed):
     """One trajectory: the loss, and the metric as the Gaussian process fills it in between observations.
 
     Args:
@@ -82,19 +63,15 @@ class Run:
         label: what a reader calls it.
     """
 
-    steps: tuple[int, ...]
-    losses: tuple[float, ...] | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    seen: tuple[tuple[int, float], ...]
+    steps: Annotated[tuple[Count, ...], Most(MAX_POINTS)]
+    losses: tuple[Number, ...] | None
+    mean: tuple[Number, ...]
+    std: tuple[NotNegative, ...]
+    seen: Annotated[tuple[tuple[Count, Number], ...], Most(MAX_POINTS)]
     label: str
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(steps=counts("steps", self.steps, MAX_POINTS), label=text("label", self.label))
-        put(mean=numbers("mean", self.mean, MAX_POINTS), std=numbers("std", self.std, MAX_POINTS))
-        if self.losses is not None:
-            put(losses=numbers("losses", self.losses, MAX_POINTS))
+        super().__post_init__()
         for name in ("mean", "std", "losses"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.steps):
@@ -103,12 +80,10 @@ class Run:
             raise ConfigError("steps must not be empty; leave the run out")
         if any(after <= before for before, after in zip(self.steps, self.steps[1:], strict=False)):
             raise ConfigError("steps must increase from each one to the next")
-        _all_at_least_zero("std", self.std)
-        put(seen=tuple(_seen(at, pair) for at, pair in enumerate(several("seen", self.seen, MAX_POINTS))))
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Typed):
     """What the value function said before a metric call, and what the call returned, all in raw units.
 
     Args:
@@ -117,30 +92,22 @@ class Prediction:
         observed: what was measured afterwards.
     """
 
-    predicted: float
-    spread: float
-    observed: float
-
-    def __post_init__(self) -> None:
-        put = Setter(self)
-        put(predicted=number("predicted", self.predicted), observed=number("observed", self.observed))
-        put(spread=_at_least_zero("spread", self.spread))
+    predicted: Number
+    spread: NotNegative
+    observed: Number
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Typed):
     """One phi in a two-dimensional projection of the value function's embedding, with its raw metric."""
 
-    x: float
-    y: float
-    value: float
-
-    def __post_init__(self) -> None:
-        Setter(self)(x=number("x", self.x), y=number("y", self.y), value=number("value", self.value))
+    x: Number
+    y: Number
+    value: Number
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Typed):
     """How often each true class was given each label, before and after.
 
     Args:
@@ -148,21 +115,23 @@ class Confusion:
         before, after: K x K counts; rows are the truth, columns the prediction.
     """
 
-    labels: tuple[str, ...]
-    before: tuple[tuple[int, ...], ...]
-    after: tuple[tuple[int, ...], ...]
+    labels: Annotated[tuple[str, ...], Most(MAX_CLASSES)]
+    before: tuple[tuple[Count, ...], ...]
+    after: tuple[tuple[Count, ...], ...]
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(labels=texts("labels", self.labels, MAX_CLASSES))
+        super().__post_init__()
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise ConfigError(f"labels must be two or more different names, got {len(self.labels)} with repetitions")
-        put(before=_square("before", self.before, len(self.labels)))
-        put(after=_square("after", self.after, len(self.labels)))
+        for name, rows in (("before", self.before), ("after", self.after)):
+            lengths = {len(rows), *map(len, rows)}
+            if lengths != {len(self.labels)}:
+                size = f"{len(self.labels)} x {len(self.labels)} for {len(self.labels)} labels"
+                raise ConfigError(f"{name} must be {size}, got {len(rows)} rows of {sorted(set(map(len, rows)))}")
 
 
 @dataclass(frozen=True)
-class Histogram:
+class Histogram(Typed):
     """How the scores of each class lie, before and after.
 
     Args:
@@ -173,27 +142,29 @@ class Histogram:
     """
 
     title: str
-    edges: tuple[float, ...]
-    before: Mapping[str, tuple[int, ...]]
-    after: Mapping[str, tuple[int, ...]]
-    threshold_before: float | None = None
-    threshold_after: float | None = None
+    edges: Annotated[tuple[Number, ...], Most(MAX_BINS + 1)]
+    before: Annotated[Mapping[str, tuple[Count, ...]], Most(MAX_SERIES)]
+    after: Annotated[Mapping[str, tuple[Count, ...]], Most(MAX_SERIES)]
+    threshold_before: Number | None = None
+    threshold_after: Number | None = None
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(title=text("title", self.title), edges=numbers("edges", self.edges, MAX_BINS + 1))
+        super().__post_init__()
         if len(self.edges) < 2 or any(b <= a for a, b in zip(self.edges, self.edges[1:], strict=False)):
             raise ConfigError("edges must be two or more increasing numbers")
         bins = len(self.edges) - 1
-        put(before=_series("before", self.before, bins), after=_series("after", self.after, bins))
+        for name, series in (("before", self.before), ("after", self.after)):
+            wrong = [label for label, entry in series.items() if len(entry) != bins]
+            if not series or wrong:
+                raise ConfigError(
+                    f"{name} must have {bins} counts for each of one or more classes, wrong: {_names(wrong)}"
+                )
         if set(self.before) != set(self.after):
             raise ConfigError(f"before and after must name the same classes, got {_names(self.before, self.after)}")
-        put(threshold_before=_optional("threshold_before", self.threshold_before))
-        put(threshold_after=_optional("threshold_after", self.threshold_after))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Term:
+class Term(Typed):
     """One part of a constrained metric, measured before and after.
 
     Args:
@@ -204,25 +175,20 @@ class Term:
     """
 
     text: str
-    before: float
-    after: float
-    low: float | None = None
-    high: float | None = None
+    before: Number
+    after: Number
+    low: Number | None = None
+    high: Number | None = None
     kept_before: bool | None = None
     kept: bool | None = None
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(text=text("text", self.text), before=number("before", self.before), after=number("after", self.after))
-        put(low=_optional("low", self.low), high=_optional("high", self.high))
+        super().__post_init__()
         _check_interval(self.low, self.high)
-        for name in ("kept_before", "kept"):
-            if getattr(self, name) is not None:
-                put(**{name: flag(name, getattr(self, name))})
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnTestRows:
+class OnTestRows(Typed):
     """The metric on rows that nothing was chosen by: the figures to quote.
 
     Args:
@@ -232,23 +198,20 @@ class OnTestRows:
         terms: objective and limits of a constrained metric.
     """
 
-    rows: int
-    before: float
-    after: float
-    low: float | None = None
-    high: float | None = None
-    terms: tuple[Term, ...] = field(default=(), metadata=strict_json.MAY_LACK)
+    rows: Count
+    before: Number
+    after: Number
+    low: Number | None = None
+    high: Number | None = None
+    terms: Annotated[tuple[Term, ...], Most(MAX_STAGES)] = field(default=(), metadata=MAY_LACK)
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(rows=count("rows", self.rows), before=number("before", self.before), after=number("after", self.after))
-        put(low=_optional("low", self.low), high=_optional("high", self.high))
+        super().__post_init__()
         _check_interval(self.low, self.high)
-        put(terms=parts("terms", self.terms, Term, MAX_STAGES))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportData:
+class ReportData(Typed):
     """All that a report shows of one run.
 
     Whatever is given is turned into plain tuples, numbers and text, and every number must be finite.
@@ -282,61 +245,42 @@ class ReportData:
     title: str
     metric: str
     higher_is_better: bool
-    bounds: tuple[float, float]
-    before: float
-    after: float
-    low: float | None
-    high: float | None
+    bounds: tuple[Number, Number]
+    before: Number
+    after: Number
+    low: Number | None
+    high: Number | None
     confidence: float
     accepted: bool
     reason: str
     verified: bool
-    calls: int
-    seconds: float
-    facts: Mapping[str, str] = field(default_factory=dict)
-    stages: tuple[Stage, ...] = ()
-    runs: tuple[Run, ...] = ()
-    predictions: tuple[Prediction, ...] = ()
-    embedding: tuple[Point, ...] = ()
+    calls: Count
+    seconds: NotNegative
+    facts: Annotated[Mapping[str, str], Most(MAX_FACTS)] = field(default_factory=dict)
+    stages: Annotated[tuple[Stage, ...], Most(MAX_STAGES)] = ()
+    runs: Annotated[tuple[Run, ...], Most(MAX_RUNS)] = ()
+    predictions: Annotated[tuple[Prediction, ...], Most(MAX_POINTS)] = ()
+    embedding: Annotated[tuple[Point, ...], Most(MAX_POINTS)] = ()
     confusion: Confusion | None = None
     histogram: Histogram | None = None
-    test: OnTestRows | None = field(default=None, metadata=strict_json.MAY_LACK)  # of older reports
-    loss_search: LossSearch | None = field(default=None, metadata=strict_json.MAY_LACK)
-    terms: tuple[Term, ...] = field(default=(), metadata=strict_json.MAY_LACK)
+    test: OnTestRows | None = field(default=None, metadata=MAY_LACK)  # of older reports
+    loss_search: LossSearch | None = field(default=None, metadata=MAY_LACK)
+    terms: Annotated[tuple[Term, ...], Most(MAX_STAGES)] = field(default=(), metadata=MAY_LACK)
 
     def __post_init__(self) -> None:
-        put = Setter(self)
-        put(**{name: text(name, getattr(self, name)) for name in ("title", "metric", "reason")})
-        put(**{name: flag(name, getattr(self, name)) for name in ("higher_is_better", "accepted", "verified")})
-        put(bounds=_bounds(self.bounds), before=number("before", self.before), after=number("after", self.after))
-        put(low=_optional("low", self.low), high=_optional("high", self.high))
+        if isinstance(self.bounds, tuple | list):
+            object.__setattr__(self, "bounds", tuple(map(_huge_as_limit, self.bounds)))
+        super().__post_init__()
+        if self.bounds[0] >= self.bounds[1]:
+            raise ConfigError(f"bounds must be two numbers (low, high) with low < high, got {self.bounds!r}")
         _check_interval(self.low, self.high)
-        put(confidence=number("confidence", self.confidence))
         if not 0 < self.confidence < 1:
             raise ConfigError(f"confidence must lie between 0 and 1, got {self.confidence!r}")
-        put(calls=count("calls", self.calls), seconds=_at_least_zero("seconds", self.seconds))
-        facts = mapping("facts", self.facts, MAX_FACTS)
-        put(facts={name: text(f"facts[{name[:80]!r}]", entry) for name, entry in facts.items()})
-        self._check_pictures(put)
-
-    def _check_pictures(self, put: Setter) -> None:
-        put(stages=parts("stages", self.stages, Stage, MAX_STAGES), runs=parts("runs", self.runs, Run, MAX_RUNS))
-        put(predictions=parts("predictions", self.predictions, Prediction, MAX_POINTS))
-        put(embedding=parts("embedding", self.embedding, Point, MAX_POINTS))
-        put(terms=parts("terms", self.terms, Term, MAX_STAGES))
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ConfigError(f"the names of stages must differ, got {', '.join(name[:80] for name in names)}")
         if sum(stage.chosen for stage in self.stages) > 1:
             raise ConfigError("at most one of the stages can be the chosen one")
-        for name, kind in (
-            ("confusion", Confusion),
-            ("histogram", Histogram),
-            ("test", OnTestRows),
-            ("loss_search", LossSearch),
-        ):
-            if not isinstance(getattr(self, name), kind | None):
-                raise ConfigError(f"{name} must be a {kind.__name__} or None, got {type(getattr(self, name)).__name__}")
 
     @property
     def gain(self) -> float:
@@ -362,7 +306,7 @@ class ReportData:
 
     def to_json(self) -> str:
         """All of the report as one line of JSON; `from_json` gives back equal data."""
-        return strict_json.to_json(self)
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> ReportData:
@@ -370,23 +314,9 @@ class ReportData:
 
         Raises: CheckpointError, naming the field, where the text is not exactly that.
         """
-        return strict_json.from_json(text, cls, what="report_data")
-
-
-def _optional(name: str, value: Any) -> float | None:
-    return None if value is None else number(name, value)
-
-
-def _at_least_zero(name: str, value: Any) -> float:
-    plain = number(name, value)
-    _all_at_least_zero(name, (plain,))
-    return plain
-
-
-def _all_at_least_zero(name: str, values: Iterable[float]) -> None:
-    least = min(values)
-    if least < 0:
-        raise ConfigError(f"{name} must be at least 0, got {least!r}")
+        if isinstance(text, str) and len(text) > MAX_JSON:
+            raise CheckpointError(f"not a readable report: {len(text):,} characters are more than any report has.")
+        return from_json(cls, text, "report")
 
 
 def _check_interval(low: float | None, high: float | None) -> None:
@@ -394,44 +324,9 @@ def _check_interval(low: float | None, high: float | None) -> None:
         raise ConfigError(f"low and high must be an interval or both None, got {low!r} and {high!r}")
 
 
-def _bounds(value: Any) -> tuple[float, float]:
-    found = several("bounds", value, 2)
-    found = tuple(_huge_as_limit(at, entry) for at, entry in enumerate(found))
-    if len(found) != 2 or found[0] >= found[1]:
-        raise ConfigError(f"bounds must be two numbers (low, high) with low < high, got {found!r}")
-    return found[0], found[1]
-
-
-def _huge_as_limit(at: int, value: Any) -> float:
+def _huge_as_limit(value: Any) -> Any:
     """A bound; the largest float, say, is a way to write that there is none, and counts as `MAX_SIZE`."""
-    if isinstance(value, float) and math.isfinite(value):
-        value = min(max(value, -MAX_SIZE), MAX_SIZE)
-    return number(f"bounds[{at}]", value)
-
-
-def _seen(at: int, pair: Any) -> tuple[int, float]:
-    found = several(f"seen[{at}]", pair, 2)
-    if len(found) != 2:
-        raise ConfigError(f"seen[{at}] must be a pair (step, value), got {len(found)} entries")
-    return count(f"seen[{at}][0]", found[0]), number(f"seen[{at}][1]", found[1])
-
-
-def _square(name: str, value: Any, size: int) -> tuple[tuple[int, ...], ...]:
-    rows = several(name, value, MAX_CLASSES)
-    found = tuple(counts(f"{name}[{at}]", row, MAX_CLASSES) for at, row in enumerate(rows))
-    if len(found) != size or any(len(row) != size for row in found):
-        lengths = sorted({len(row) for row in found})
-        raise ConfigError(f"{name} must be {size} x {size} for {size} labels, got {len(found)} rows of {lengths}")
-    return found
-
-
-def _series(name: str, value: Any, bins: int) -> dict[str, tuple[int, ...]]:
-    given = mapping(name, value, MAX_SERIES)
-    found = {label: counts(f"{name}[{label[:80]!r}]", entry, MAX_BINS) for label, entry in given.items()}
-    wrong = [label for label, entry in found.items() if len(entry) != bins]
-    if not found or wrong:
-        raise ConfigError(f"{name} must have {bins} counts for each of one or more classes, wrong: {_names(wrong)}")
-    return found
+    return min(max(value, -MAX_SIZE), MAX_SIZE) if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _names(*several_names: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ from .metric_cache import MetricCache
 from .progress import Advance, progress
 from .run_folder import RunFolder, read_identity
 from .sealed_json import read_sealed, strict_object, write_sealed
-from .shown import listed, shortened, shown
 from .store import ResultStore, RunKey
 from .threads import one_thread
 
@@ -30,7 +29,6 @@ __all__ = [
     "check_template",
     "describe_environment",
     "digest_of_file",
-    "listed",
     "make_executor",
     "one_thread",
     "progress",
@@ -39,8 +37,6 @@ __all__ = [
     "read_settings",
     "read_tensors",
     "read_whole",
-    "shortened",
-    "shown",
     "strict_object",
     "write_atomically",
     "write_sealed",

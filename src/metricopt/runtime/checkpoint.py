@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._errors import CheckpointError, ConfigError
+from .._shown import listed, shortened, shown
 from .atomic_file import write_atomically
 from .sealed_json import strict_object
-from .shown import listed, shortened, shown
 
 if TYPE_CHECKING:  # a worker process sets its number of threads before torch is imported
     from torch import Tensor

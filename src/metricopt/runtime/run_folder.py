@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._errors import CheckpointError, ConfigError, OtherRun, RunLocked
+from .._shown import shown
 from .atomic_file import remove_leftovers
 from .environment import describe_environment
 from .metric_cache import MetricCache
 from .sealed_json import read_sealed, write_sealed
-from .shown import shown
 
 _KIND, _VERSION = "metricopt run", 1
 _CARD = "run.json"

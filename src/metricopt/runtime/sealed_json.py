@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._errors import CheckpointError
+from .._shown import shortened
+from .._typed import loads
 from .atomic_file import read_whole, write_atomically
-from .shown import shortened
 
 _SEAL = "digest"
 _ADVICE = "Restore it, or begin anew."
@@ -42,9 +43,7 @@ def strict_object(text: bytes | str, path: str | os.PathLike[str]) -> dict[str, 
     """The JSON object `text`, without NaN and without a name that stands twice. Raises CheckpointError naming
     `path`."""
     try:
-        found = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
-    except RecursionError as error:
-        raise CheckpointError(f"cannot read {os.fspath(path)!r}: it is nested too deeply. {_ADVICE}") from error
+        found = loads(text)
     except ValueError as error:  # UnicodeDecodeError is one too
         raise CheckpointError(f"cannot read {os.fspath(path)!r} as JSON: {shortened(error)}. {_ADVICE}") from error
     if not isinstance(found, dict):
@@ -60,14 +59,3 @@ def digest_of_json(content: Mapping[str, Any]) -> str:
     """
     text = json.dumps(content, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"it holds {name}, and every number must be finite")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found

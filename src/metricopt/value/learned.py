@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,14 +15,30 @@ from torch import Tensor
 from .._checks import finite_only
 from .._digest import digest
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
+from .._shown import shown
+from .._typed import Least, Most, Typed, from_plain, to_plain
 from ..profiles import Profile
-from ..runtime import check_template, read_tensors, shown, write_tensors
+from ..runtime import check_template, read_tensors, write_tensors
 from .score_value import ScoreValue
 
 _FILE = "learned_value.safetensors"
 _KIND, _VERSION = "learned value function", 1
 #: Nobody makes this many observations, or reads this many columns.
 _MOST = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings(Typed):
+    """What a file says beside the tensors."""
+
+    profile: str
+    columns: Annotated[tuple[str, ...], Most(_MOST)]
+    metric: str
+    higher_is_better: bool
+    kind: str
+    width: int
+    diagnostics: Mapping[str, float]
+    count: Annotated[int, Least(2)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,16 +155,8 @@ class LearnedValue:
             "hyperparameters": self.hyperparameters.double(),
             "rows": self.rows,
         }
-        settings = {
-            "profile": self.profile,
-            "columns": list(self.columns),
-            "metric": self.metric,
-            "higher_is_better": self.higher_is_better,
-            "kind": self.kind,
-            "width": self.width,
-            "diagnostics": dict(self.diagnostics),
-            "count": len(self),
-        }
+        known = {each.name: getattr(self, each.name) for each in fields(_Settings) if each.name != "count"}
+        settings = to_plain(_Settings(**known, count=len(self)))
         write_tensors(path / _FILE, tensors, kind=_KIND, version=_VERSION, settings=settings)
         return path
 
@@ -164,7 +172,7 @@ class LearnedValue:
             raise CheckpointError(f"there is no folder {str(path)!r}; give one that LearnedValue.save wrote")
         file = path / _FILE
         tensors, settings = read_tensors(file, kind=_KIND, version=_VERSION)
-        known = _checked(file, settings)
+        known = vars(from_plain(_Settings, settings, f"value function in {file}")).copy()
         count, columns = known.pop("count"), len(known["columns"])
         families = tensors.get("families", torch.zeros(0, dtype=torch.int64))
         if families.dtype != torch.int64 or families.shape != (columns,) or not _is_numbering(families):
@@ -186,27 +194,3 @@ class LearnedValue:
 def _is_numbering(families: Tensor) -> bool:
     """Whether 0, 1, 2, ... all occur."""
     return len(families) > 0 and families.unique().tolist() == list(range(int(families.max()) + 1))
-
-
-def _checked(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, if they are such as `save` writes."""
-    names = ("profile", "columns", "metric", "higher_is_better", "kind", "width", "diagnostics", "count")
-    known = {name: settings.get(name) for name in names}
-    columns, diagnostics, count = known["columns"], known["diagnostics"], known["count"]
-    sound = (
-        isinstance(known["profile"], str)
-        and isinstance(known["metric"], str)
-        and isinstance(known["kind"], str)
-        and type(known["width"]) is int
-        and isinstance(known["higher_is_better"], bool)
-        and isinstance(columns, list)
-        and 0 < len(columns) < _MOST
-        and all(isinstance(name, str) for name in columns)
-        and type(count) is int
-        and 2 <= count <= _MOST
-        and isinstance(diagnostics, dict)
-        and all(type(figure) in (int, float) and abs(figure) < 1e300 for figure in diagnostics.values())
-    )
-    if not sound:
-        raise CheckpointError(f"{path} has settings that describe no value function: {shown(settings)}. Save it again.")
-    return known

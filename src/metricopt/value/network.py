@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,14 @@ from .._checks import at_least, one_of, positive
 from .._errors import CheckpointError, ConfigError
 from .._phi import PhiSpec
 from .._random import generator as named_generator
-from ..runtime import check_template, read_tensors, shortened, shown, write_tensors
+from .._typed import Least, Typed, from_plain, to_plain
+from ..runtime import check_template, read_tensors, write_tensors
 from .frozen import FrozenLayer, FrozenValue
 
 Norm = Literal["batch", "layer", "none"]
 _KIND, _VERSION = "value function", 1
+_Dtype = Literal["float32", "float64"]
+_Width = Annotated[int, Least(1)]
 _EPS = 1e-5
 _MOMENTUM = 0.1
 
@@ -74,6 +78,23 @@ class _StackedLayer(nn.Module):
         dtype = self.weight.dtype
         affine = (self.gain.detach().clone(), self.shift.detach().clone()) if self.norm == "layer" else None
         return FrozenLayer(weight=weight.to(dtype), bias=bias.to(dtype), affine=affine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings(Typed):
+    """What a file says beside the weights."""
+
+    dim: _Width
+    hidden: tuple[_Width, ...]
+    norm: Norm
+    members: _Width
+    fingerprint: str
+    dtype: _Dtype
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.hidden:
+            raise ConfigError("hidden must name at least one width, got none")
 
 
 class ValueFunction(nn.Module):
@@ -202,15 +223,10 @@ class ValueFunction(nn.Module):
         return FrozenValue(layers, head, eps=_EPS)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that `load` needs to build the template."""
-        return {
-            "dim": self.dim,
-            "hidden": list(self.hidden),
-            "norm": self.norm,
-            "members": self.members,
-            "fingerprint": self.fingerprint,
-            "dtype": str(self.head_weight.dtype).removeprefix("torch."),
-        }
+        """What a file says beside the weights."""
+        known = {each.name: getattr(self, each.name) for each in fields(_Settings) if each.name != "dtype"}
+        dtype = cast(_Dtype, str(self.head_weight.dtype).removeprefix("torch."))
+        return cast(dict[str, Any], to_plain(_Settings(**known, dtype=dtype)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, scales and settings to one safetensors file, atomically."""
@@ -237,38 +253,15 @@ class ValueFunction(nn.Module):
 
 def _template(path: str | os.PathLike[str], settings: dict[str, Any], *, numbers: int) -> ValueFunction:
     """A value function of these settings, if it needs no more than the `numbers` that the file holds."""
-    expected = {"dim": int, "hidden": list, "norm": str, "members": int, "fingerprint": str, "dtype": str}
-    for name, kind in expected.items():
-        if not isinstance(settings.get(name), kind):
-            raise CheckpointError(
-                f"{path}: setting {name!r} should be of type {kind.__name__}, got {shown(settings.get(name))}. "
-                "Save it again."
-            )
-    if set(settings) != set(expected) or settings["dtype"] not in ("float32", "float64"):
+    known = from_plain(_Settings, settings, f"value function in {path}")
+    needed = known.members * sum(a * b for a, b in pairwise((known.dim, *known.hidden)))
+    if needed > numbers:
         raise CheckpointError(
-            f"{path} has settings that do not describe a value function: {shown(settings)}. Save it again."
+            f"{path} does not fit: its settings should have more numbers than it holds. Save it again."
         )
-    widths = (settings["dim"], *settings["hidden"])
-    if all(type(size) is int for size in (*widths, settings["members"])):
-        needed = settings["members"] * sum(a * b for a, b in pairwise(widths))
-        if needed > numbers:
-            raise CheckpointError(
-                f"{path} does not fit: its settings should have more numbers than it holds. Save it again."
-            )
-    try:
-        value = ValueFunction(
-            settings["dim"],
-            hidden=settings["hidden"],
-            norm=settings["norm"],
-            members=settings["members"],
-            fingerprint=settings["fingerprint"],
-            generator=named_generator(0, "template"),
-        )
-    except ConfigError as error:
-        raise CheckpointError(
-            f"{path} has settings that cannot be built: {shortened(error)}. Save it again."
-        ) from error
-    return value.to(getattr(torch, settings["dtype"]))
+    dtype = getattr(torch, known.dtype)
+    given = {each.name: getattr(known, each.name) for each in fields(_Settings) if each.name != "dtype"}
+    return ValueFunction(**given, generator=named_generator(0, "template")).to(dtype)
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -12,10 +13,28 @@ from torch import Tensor
 from .._checks import at_least
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._phi import PhiSpec
-from ..runtime import check_template, read_tensors, shortened, shown, write_tensors
+from .._shown import shortened
+from .._typed import Count, Least, Typed, from_plain, to_plain
+from ..runtime import check_template, read_tensors, write_tensors
 
 _KIND, _VERSION = "trajectories", 1
+_MOST_NUMBERS = 1 << 40
 _PHI_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings(Typed):
+    """What a file says beside the tensors."""
+
+    runs: Annotated[int, Least(1)]
+    dim: Annotated[int, Least(1)]
+    length: Count
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runs * self.dim * max(self.length, 1) > _MOST_NUMBERS:
+            raise ConfigError(f"{self.runs} runs of {self.length} phis of {self.dim} numbers fit into no file")
 
 
 class Trajectories:
@@ -143,16 +162,17 @@ class Trajectories:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to one safetensors file, atomically."""
         tensors = {"phis": self.phis, "utilities": self.utilities, "steps": self.steps}
-        settings = {"runs": self.runs, "dim": self.dim, "length": len(self), "fingerprint": self.fingerprint}
-        write_tensors(path, tensors, kind=_KIND, version=_VERSION, settings=settings)
+        settings = _Settings(runs=self.runs, dim=self.dim, length=len(self), fingerprint=self.fingerprint)
+        write_tensors(path, tensors, kind=_KIND, version=_VERSION, settings=to_plain(settings))
 
     @staticmethod
     def load(path: str | os.PathLike[str], *, spec: PhiSpec | None = None) -> Trajectories:
         """Read what `save` wrote; with `spec`, FingerprintMismatch unless it is the phi they were made for."""
         tensors, settings = read_tensors(path, kind=_KIND, version=_VERSION)
-        runs, dim, length, fingerprint = _checked_sizes(path, settings)
+        known = from_plain(_Settings, settings, f"set of trajectories in {path}")
+        runs, dim, length = known.runs, known.dim, known.length
         if spec is not None:
-            spec.check_fingerprint(fingerprint, f"the file {path}")
+            spec.check_fingerprint(known.fingerprint, f"the file {path}")
         dtype = tensors["phis"].dtype if "phis" in tensors else torch.float32
         template = {
             "phis": torch.zeros(runs, length, dim, dtype=dtype, device="meta"),
@@ -160,7 +180,7 @@ class Trajectories:
             "steps": torch.zeros(length, dtype=torch.int64, device="meta"),
         }
         check_template(path, tensors, template)
-        loaded = Trajectories(runs=runs, fingerprint=fingerprint, dim=dim)
+        loaded = Trajectories(runs=runs, fingerprint=known.fingerprint, dim=dim)
         try:
             for index, step in enumerate(tensors["steps"].tolist()):
                 loaded.append(step, tensors["phis"][:, index], tensors["utilities"][:, index])
@@ -175,20 +195,3 @@ class Trajectories:
         made = Trajectories(runs=count, fingerprint=self.fingerprint, dim=self.dim)
         made._steps, made._phis, made._utilities = list(steps), phis, utilities
         return made
-
-
-def _checked_sizes(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> tuple[int, int, int, str]:
-    """Runs, dim, length and fingerprint of a saved file."""
-    try:
-        runs, dim, length = (at_least(name, settings[name], least) for name, least in _FIELDS)
-    except (KeyError, ConfigError) as error:
-        raise CheckpointError(f"{path} has a broken header: {shortened(error)}. Save it again.") from error
-    fingerprint = settings.get("fingerprint")
-    if runs * dim * max(length, 1) > _MOST_NUMBERS or not isinstance(fingerprint, str):
-        raise CheckpointError(f"{path} has a broken header: {shown(settings)}. Save it again.")
-    return runs, dim, length, fingerprint
-
-
-_FIELDS = (("runs", 1), ("dim", 1), ("length", 0))
-#: More phis than this fit into no file.
-_MOST_NUMBERS = 1 << 40

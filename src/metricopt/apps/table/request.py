@@ -16,6 +16,7 @@ from torch import nn
 
 from ..._checks import at_least, fraction, one_of
 from ..._errors import ConfigError
+from ..._shown import shown
 from ..._types import Reads
 from ...job.preparation import resolved_device, resolved_loss
 from ...job.request import divided
@@ -25,7 +26,6 @@ from ...metrics.constrained import split_limit
 from ...metrics.external.route import without_query
 from ...metrics.metric import checked_bounds
 from ...profiles import MOST_SLICES
-from ...runtime import shown
 from ...workload import Examples
 from .slices import clusters_wanted
 from .target import Task

@@ -72,11 +72,11 @@ def _groups(column: Column, encoded: Tensor) -> Iterator[tuple[str, _Member]]:
         return
     is_there = partial(_is_number, column)
     values = encoded[is_there(encoded), 0].unique()
-    if len(values) <= _FEW_NUMBERS and not column.date:
+    if len(values) <= _FEW_NUMBERS and column.kind == "number":
         for value in values.tolist():
             yield f"{column.name} = {column.value_of(value):.6g}", partial(_is_near, value, is_there)
     else:
-        centre = f"{np.datetime64(round(column.center), 'D')}" if column.date else f"{column.center:.6g}"
+        centre = f"{np.datetime64(round(column.center), 'D')}" if column.kind == "date" else f"{column.center:.6g}"
         yield f"{column.name} <= {centre}", lambda block: is_there(block) & (block[:, 0] <= 0)
         yield f"{column.name} > {centre}", lambda block: is_there(block) & (block[:, 0] > 0)
     if column.marks_missing:

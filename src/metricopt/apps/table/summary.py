@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from ..._errors import CheckpointError, ConfigError
+from ..._errors import CheckpointError
+from ..._typed import MAY_LACK, Count, Typed, from_plain, to_plain
 from ...report import Term
 from ...runtime import read_sealed, write_sealed
-from .model.settings_fields import Fields
 
 _FILE = "summary.json"
 _KIND, _VERSION = "table job", 1
@@ -18,7 +17,7 @@ _KIND, _VERSION = "table job", 1
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class Figures(Typed):
     """The metric before and after on one part of the rows.
 
     Args:
@@ -27,7 +26,7 @@ class Figures:
         low, high: the interval of the gain, positive is better; both 0 where the model stayed as it was.
     """
 
-    rows: int
+    rows: Count
     before: float
     after: float
     low: float
@@ -36,7 +35,7 @@ class Figures:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TableSummary:
+class TableSummary(Typed):
     """The result of a job on a table.
 
     Args:
@@ -70,17 +69,17 @@ class TableSummary:
     confidence: float
     acceptance: Figures
     test: Figures | None
-    calls: int
-    test_calls: int
+    calls: Count
+    test_calls: Count
     seconds: float
     notes: tuple[str, ...]
-    reading: str = ""
-    terms: tuple[Term, ...] = ()
-    verified: bool = True
+    reading: str = field(default="", metadata=MAY_LACK)  # summaries of before had none of these
+    terms: tuple[Term, ...] = field(default=(), metadata=MAY_LACK)
+    verified: bool = field(default=True, metadata=MAY_LACK)
 
     def save(self, folder: Path) -> None:
         """Write it; a folder that has it is finished."""
-        write_sealed(folder / _FILE, {"kind": _KIND, "version": _VERSION, **asdict(self)})
+        write_sealed(folder / _FILE, {"kind": _KIND, "version": _VERSION, **to_plain(self)})
 
     @classmethod
     def load(cls, folder: Path) -> TableSummary:
@@ -94,54 +93,9 @@ class TableSummary:
         found = read_sealed(path)
         if (found.pop("kind", None), found.pop("version", None)) != (_KIND, _VERSION):
             raise CheckpointError(f"{str(path)!r} is not the summary of a job on a table of this version. Begin anew.")
-        terms = found.pop("terms", [])  # summaries of before had none
-        known = {**found, "terms": terms, "verified": found.get("verified", True)}
-        fields = Fields(known, str(path), tuple(cls.__dataclass_fields__))
-        return cls(
-            source=fields.text("source"),
-            target=fields.text("target"),
-            task=fields.text("task"),
-            metric=fields.text("metric"),
-            reason=fields.text("reason"),
-            higher_is_better=fields.flag("higher_is_better"),
-            accepted=fields.flag("accepted"),
-            calls=fields.integer("calls", least=0),
-            test_calls=fields.integer("test_calls", least=0),
-            classes=fields.texts("classes"),
-            positive=None if fields.value("positive") is None else fields.text("positive"),
-            proposal=None if fields.value("proposal") is None else fields.text("proposal"),
-            confidence=fields.number("confidence"),
-            acceptance=_figures(fields.value("acceptance"), path),
-            test=None if fields.value("test") is None else _figures(fields.value("test"), path),
-            seconds=fields.number("seconds"),
-            notes=fields.texts("notes"),
-            reading=fields.text("reading"),
-            terms=_terms(terms, path),
-            verified=fields.flag("verified"),
-        )
+        return from_plain(cls, found, f"summary in {path}")
 
 
 def is_finished(folder: Path) -> bool:
     """Whether a folder holds a finished job on a table."""
     return (folder / _FILE).exists()
-
-
-def _figures(value: object, path: Path) -> Figures:
-    fields = Fields(value if isinstance(value, Mapping) else None, f"figures in {path}", tuple(_FIGURES))
-    return Figures(
-        rows=fields.integer("rows", least=1),
-        before=fields.number("before"),
-        after=fields.number("after"),
-        low=fields.number("low"),
-        high=fields.number("high"),
-    )
-
-
-_FIGURES = Figures.__dataclass_fields__
-
-
-def _terms(value: object, path: Path) -> tuple[Term, ...]:
-    try:
-        return tuple(Term(**one) for one in value)  # type: ignore[attr-defined]
-    except (TypeError, ConfigError) as error:
-        raise CheckpointError(f"terms in {path} are none: {error}. Begin anew.") from error

@@ -285,7 +285,7 @@ class _Run:
         travels.fit(view.psi, view.z, view.utilities)
         return LearnedValue(
             profile=view.profile.identity,
-            columns=[column.name for column in view.profile.columns],
+            columns=tuple(column.name for column in view.profile.columns),
             families=view.families,
             psi=view.psi.double(),
             utilities=view.utilities,

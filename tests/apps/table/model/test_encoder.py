@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricopt._errors import CheckpointError, ConfigError, DataError
+from metricopt._typed import from_json, from_plain, to_json
 from metricopt.apps.table.model import TableEncoder
 
 
@@ -144,7 +145,7 @@ def test_rows_are_encoded_one_by_one() -> None:
 def test_saved_settings_are_json_and_give_the_same_encoder_back() -> None:
     table = mixed()
     encoder = TableEncoder.fit(table)
-    again = TableEncoder.from_settings(json.loads(json.dumps(encoder.to_settings(), allow_nan=False)))
+    again = from_json(TableEncoder, to_json(encoder), "encoder")
     assert again == encoder
     assert torch.equal(again.transform(table), encoder.transform(table))
 
@@ -191,7 +192,7 @@ def test_limits_of_levels_are_checked() -> None:
 
 
 def damaged(change: Callable[[dict], object]) -> dict:
-    settings = json.loads(json.dumps(TableEncoder.fit(mixed()).to_settings()))
+    settings = json.loads(to_json(TableEncoder.fit(mixed())))
     change(settings)
     return settings
 
@@ -223,11 +224,11 @@ def damaged(change: Callable[[dict], object]) -> dict:
     ],
 )
 def test_damaged_settings_are_a_checkpoint_error(change: Callable[[dict], object]) -> None:
-    with pytest.raises(CheckpointError, match="Save (it|the encoder) again"):
-        TableEncoder.from_settings(damaged(change))
+    with pytest.raises(CheckpointError, match="not a readable encoder"):
+        from_plain(TableEncoder, damaged(change), "encoder")
 
 
 @pytest.mark.parametrize("settings", [None, 3, [], "{}", {}])
 def test_settings_that_are_none_are_a_checkpoint_error(settings: object) -> None:
     with pytest.raises(CheckpointError):
-        TableEncoder.from_settings(settings)
+        from_plain(TableEncoder, settings, "encoder")

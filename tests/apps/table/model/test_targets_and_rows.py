@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from metricopt._errors import CheckpointError, ConfigError, DataError
+from metricopt._typed import from_json, from_plain, to_json
 from metricopt.apps.table.model import ClassLabels, TargetScale, class_weights, folds, holdout
 
 
@@ -35,7 +34,7 @@ def test_labels_come_back_as_they_were(targets: object) -> None:
     codes = labels.encode(targets)
     assert codes.dtype == torch.long and sorted(set(codes.tolist())) == list(range(len(labels)))
     assert labels.decode(codes).tolist() == np.asarray(targets).reshape(-1).tolist()
-    assert ClassLabels.from_settings(json.loads(json.dumps(labels.to_settings()))) == labels
+    assert from_json(ClassLabels, to_json(labels), "labels") == labels
 
 
 @pytest.mark.parametrize(
@@ -77,8 +76,8 @@ def test_a_label_that_was_not_there_is_an_error_that_lists_the_classes() -> None
     ],
 )
 def test_damaged_labels_are_a_checkpoint_error(settings: object) -> None:
-    with pytest.raises(CheckpointError, match="Save"):
-        ClassLabels.from_settings(settings)
+    with pytest.raises(CheckpointError, match="not a readable labels"):
+        from_plain(ClassLabels, settings, "labels")
 
 
 def test_a_scale_is_folded_into_the_last_layer() -> None:
@@ -107,7 +106,7 @@ def test_equal_targets_have_a_spread_of_one(value: float) -> None:
 def test_targets_that_are_not_finite_are_an_error() -> None:
     with pytest.raises(DataError, match="1 of 2 are not"):
         TargetScale.fit(torch.tensor([1.0, float("nan")]))
-    with pytest.raises(ConfigError, match="spread positive"):
+    with pytest.raises(ConfigError, match="spread must be positive"):
         TargetScale(center=0.0, spread=0.0)
 
 

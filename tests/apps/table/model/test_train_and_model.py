@@ -156,8 +156,8 @@ def test_what_cannot_be_trained_is_an_error() -> None:
         (lambda: TableTraining(last=0), "last must be"),
         (lambda: TableNet(features=0), "features must be"),
         (lambda: TableNet(features=1, outputs=0), "outputs must be"),
-        (lambda: TableNet(features=1, hidden=(4, 0)), "widths in hidden must be"),
-        (lambda: TableNet(features=1, hidden=[4]), "hidden must be a tuple"),
+        (lambda: TableNet(features=1, hidden=(4, 0)), r"hidden\[1\] must be a whole number of at least 1"),
+        (lambda: TableNet(features=1, hidden=4), "hidden must be a sequence"),
         (lambda: TableNet(features=1, dropout=1.0), "dropout must be"),
     ],
 )

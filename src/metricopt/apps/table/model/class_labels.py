@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, final
@@ -11,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...._errors import CheckpointError, DataError
+from ...._errors import ConfigError, DataError
+from ...._shown import shown
+from ...._typed import Typed
 from .raw_column import is_missing
-from .settings_fields import Fields
 
 LabelKind: TypeAlias = Literal["text", "integer", "number", "flag"]
 
@@ -22,7 +24,7 @@ _TYPES: dict[LabelKind, type] = {"text": str, "integer": int, "number": float, "
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ClassLabels:
+class ClassLabels(Typed):
     """The classes in ascending order; class i is the number i.
 
     Args:
@@ -36,6 +38,13 @@ class ClassLabels:
 
     values: tuple[Any, ...]
     kind: LabelKind
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(type(value) is not _TYPES[self.kind] or value in (math.inf, -math.inf) for value in self.values):
+            raise ConfigError(f"values of class labels must all be of kind {self.kind}, got {shown(self.values)}")
+        if len(self.values) < 2 or any(not a < b for a, b in pairwise(self.values)):
+            raise ConfigError("class labels must be at least two, ascending")
 
     @classmethod
     def fit(cls, targets: Any) -> ClassLabels:
@@ -70,25 +79,6 @@ class ClassLabels:
         """The labels `(N,)` of class numbers `(N,)`."""
         dtypes: dict[LabelKind, Any] = {"text": object, "integer": np.int64, "number": np.float64, "flag": np.bool_}
         return np.asarray(np.array(self.values, dtype=dtypes[self.kind])[codes.cpu().numpy()])
-
-    def to_settings(self) -> dict[str, Any]:
-        """Plain JSON; `from_settings` takes it."""
-        return {"kind": self.kind, "values": list(self.values)}
-
-    @classmethod
-    def from_settings(cls, settings: object) -> ClassLabels:
-        """The labels that `to_settings` described; raises CheckpointError where it is not one."""
-        fields = Fields(settings, "class labels", ("kind", "values"))
-        kinds = {str(kind): kind for kind in _TYPES}
-        if fields.text("kind") not in kinds:
-            raise fields.wrong("kind", f"one of {', '.join(kinds)}")
-        kind = kinds[fields.text("kind")]
-        values = fields.numbers("values") if kind == "number" else tuple(fields.items("values"))
-        if any(type(value) is not _TYPES[kind] for value in values):
-            raise fields.wrong("values", f"all of kind {kind}")
-        if len(values) < 2 or any(b <= a for a, b in pairwise(values)):
-            raise CheckpointError("class labels must be at least two, ascending. Save them again.")
-        return cls(values=values, kind=kind)
 
 
 def _flat(targets: Any) -> NDArray[Any]:

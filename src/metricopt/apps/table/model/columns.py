@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, final
+from typing import Annotated, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...._errors import CheckpointError, DataError
-from .raw_column import Beside, Kind, Numbers, RawColumn
-from .settings_fields import Fields
+from ...._errors import ConfigError, DataError
+from ...._typed import Count, Least, NotNegative, Typed
+from .raw_column import Beside, Numbers, RawColumn
 
 Encoded = NDArray[np.float32]
 
@@ -25,8 +25,8 @@ _FAR = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column(ABC):
-    """What was learned about one column from the training rows. Subclasses are final."""
+class Column(Typed, ABC):
+    """What was learned about one column from the training rows. Subclasses are final; their fields are saved."""
 
     name: str
 
@@ -38,10 +38,6 @@ class Column(ABC):
     @abstractmethod
     def encode(self, raw: RawColumn) -> Encoded:
         """`(N, len(labels))`; raises DataError where the column holds another kind of values than before."""
-
-    @abstractmethod
-    def to_settings(self) -> dict[str, Any]:
-        """Plain JSON; `column_from_settings` takes it."""
 
     def _wrong_kind(self, wanted: str, raw: RawColumn) -> DataError:
         held = {"number": "numbers", "date": "dates", "category": "text"}[raw.kind]
@@ -64,13 +60,13 @@ class NumberColumn(Column):
         center: what is subtracted, and what stands in for a missing value.
         rate: what is multiplied; 0 drops the values.
         marks_missing: whether a second column says where a value is missing: where some training rows lacked one.
-        date: whether the values are dates.
+        kind: whether the values are numbers or dates.
     """
 
     center: float
-    rate: float
+    rate: NotNegative
     marks_missing: bool
-    date: bool = False
+    kind: Literal["number", "date"] = "number"
 
     @classmethod
     def fit(cls, raw: RawColumn) -> NumberColumn:
@@ -84,7 +80,7 @@ class NumberColumn(Column):
             center=center,
             rate=_one_over(third - first) or 2 * _one_over(high - low),
             marks_missing=len(there) < len(raw.numbers),
-            date=raw.kind == "date",
+            kind="date" if raw.kind == "date" else "number",
         )
 
     @property
@@ -92,8 +88,8 @@ class NumberColumn(Column):
         return ((self.name,) if self.rate else ()) + ((f"{self.name} is missing",) if self.marks_missing else ())
 
     def encode(self, raw: RawColumn) -> Encoded:
-        if raw.kind != "empty" and raw.kind != self._kind:
-            raise self._wrong_kind(f"{self._kind}s", raw)
+        if raw.kind not in ("empty", self.kind):
+            raise self._wrong_kind(f"{self.kind}s", raw)
         assert raw.numbers is not None
         missing = np.isnan(raw.numbers)
         columns = [self._scaled(np.where(missing, self.center, raw.numbers))] if self.rate else []
@@ -103,33 +99,6 @@ class NumberColumn(Column):
     def value_of(self, encoded: float) -> float:
         """The number that is encoded so."""
         return self.center + encoded / math.sqrt(1 - (encoded / _BEND) ** 2) / self.rate
-
-    def to_settings(self) -> dict[str, Any]:
-        return {
-            "kind": self._kind,
-            "name": self.name,
-            "center": self.center,
-            "rate": self.rate,
-            "marks_missing": self.marks_missing,
-        }
-
-    @classmethod
-    def from_settings(cls, settings: object, kind: Kind) -> NumberColumn:
-        fields = Fields(settings, f"a {kind} column", ("kind", "name", "center", "rate", "marks_missing"))
-        rate = fields.number("rate")
-        if rate < 0:
-            raise fields.wrong("rate", "at least 0")
-        return cls(
-            name=fields.text("name"),
-            center=fields.number("center"),
-            rate=rate,
-            marks_missing=fields.flag("marks_missing"),
-            date=kind == "date",
-        )
-
-    @property
-    def _kind(self) -> Kind:
-        return "date" if self.date else "number"
 
     def _scaled(self, numbers: Numbers) -> Numbers:
         with np.errstate(over="ignore"):
@@ -154,10 +123,16 @@ class CategoryColumn(Column):
     """
 
     levels: tuple[str, ...] = field(repr=False)
-    counts: tuple[int, ...] = field(repr=False)
-    rare: int
-    missing: int
+    counts: tuple[Annotated[int, Least(1)], ...] = field(repr=False)
+    rare: Count
+    missing: Count
     beside_text: tuple[Beside, ...] = ()
+    kind: Literal["category"] = "category"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.levels) != len(self.counts) or len(set(self.levels)) != len(self.levels):
+            raise ConfigError(f"levels of {self.name!r} must be different texts, one for each count")
 
     @property
     def from_numbers(self) -> bool:
@@ -198,37 +173,6 @@ class CategoryColumn(Column):
         codes = [missing if text is None else known.get(text, rare) for text in texts]
         return np.asarray(self._rows[codes])
 
-    def to_settings(self) -> dict[str, Any]:
-        return {
-            "kind": "category",
-            "name": self.name,
-            "levels": list(self.levels),
-            "counts": list(self.counts),
-            "rare": self.rare,
-            "missing": self.missing,
-            "beside_text": list(self.beside_text),
-        }
-
-    @classmethod
-    def from_settings(cls, settings: object) -> CategoryColumn:
-        names = ("kind", "name", "levels", "counts", "rare", "missing", "beside_text")
-        fields = Fields(settings, "a category column", names)
-        levels, counts = fields.texts("levels"), fields.integers("counts", least=1)
-        if len(levels) != len(counts) or len(set(levels)) != len(levels):
-            raise fields.wrong("levels", "different texts, one for each count")
-        kinds: dict[str, Beside] = {"number": "number", "date": "date"}
-        if not set(fields.texts("beside_text")) <= set(kinds):
-            raise fields.wrong("beside_text", f"a list out of {', '.join(kinds)}")
-        beside = tuple(kinds[kind] for kind in fields.texts("beside_text"))
-        return cls(
-            name=fields.text("name"),
-            levels=levels,
-            counts=counts,
-            rare=fields.integer("rare", least=0),
-            missing=fields.integer("missing", least=0),
-            beside_text=beside,
-        )
-
     @cached_property
     def _rows(self) -> Encoded:
         """The encoded row of every level, then of a rare one, then of a missing one."""
@@ -239,21 +183,11 @@ class CategoryColumn(Column):
         return np.vstack([unit[: len(self.levels)], rare, missing]).astype(np.float32)
 
 
-def fit_column(raw: RawColumn, *, max_levels: int, min_count: int) -> Column:
+def fit_column(raw: RawColumn, *, max_levels: int, min_count: int) -> NumberColumn | CategoryColumn:
     """The encoding of one column, learned from training rows."""
     if raw.kind == "category":
         return CategoryColumn.fit(raw, max_levels=max_levels, min_count=min_count)
     return NumberColumn.fit(raw)
-
-
-def column_from_settings(settings: object) -> Column:
-    """The column that `to_settings` described; raises CheckpointError where it is not one."""
-    kind = settings.get("kind") if isinstance(settings, dict) else None
-    if kind == "category":
-        return CategoryColumn.from_settings(settings)
-    if kind == "number" or kind == "date":
-        return NumberColumn.from_settings(settings, kind)
-    raise CheckpointError(f"a column must be of kind number, date or category, got {kind!r}. Save the encoder again.")
 
 
 def _one_over(spread: float) -> float:

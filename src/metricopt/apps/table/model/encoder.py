@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from ...._checks import at_least
-from ...._errors import CheckpointError, DataError
-from .columns import Column, column_from_settings, fit_column
+from ...._errors import ConfigError, DataError
+from ...._typed import Typed
+from .columns import CategoryColumn, NumberColumn, fit_column
 from .raw_column import column_names, is_frame, raw_columns
-from .settings_fields import Fields
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TableEncoder:
+class TableEncoder(Typed):
     """Columns of numbers, dates and text as float32 columns of about unit scale. Made by `fit`.
 
     Numbers (also booleans, nullable ones, dates as days) are centred and scaled by median and interquartile range and
@@ -39,8 +39,13 @@ class TableEncoder:
     tensor([[0.0000, 0.6667, 0.3333]])
     """
 
-    columns: tuple[Column, ...] = field(repr=False)
+    columns: tuple[NumberColumn | CategoryColumn, ...] = field(repr=False)
     named: bool
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.columns or len(set(self.inputs)) != len(self.columns):
+            raise ConfigError("a table encoder must have at least one column and no two of one name")
 
     @classmethod
     def fit(cls, table: Any, *, max_levels: int = 32, min_count: int = 5) -> TableEncoder:
@@ -100,26 +105,6 @@ class TableEncoder:
         if encoded.shape[1] == 0:
             encoded = np.zeros((len(table), 1), dtype=np.float32)
         return torch.from_numpy(encoded)
-
-    def to_settings(self) -> dict[str, Any]:
-        """Plain JSON; `from_settings` takes it."""
-        return {"named": self.named, "columns": [column.to_settings() for column in self.columns]}
-
-    @classmethod
-    def from_settings(cls, settings: object) -> TableEncoder:
-        """The encoder that `to_settings` described.
-
-        Raises:
-            CheckpointError: a field is missing, unknown, or not what it must be.
-        """
-        fields = Fields(settings, "a table encoder", ("named", "columns"))
-        columns = tuple(column_from_settings(column) for column in fields.items("columns"))
-        names = [column.name for column in columns]
-        if not names or len(set(names)) != len(names):
-            raise CheckpointError(
-                "a table encoder must have at least one column and no two of one name. Save it again."
-            )
-        return cls(columns=columns, named=fields.flag("named"))
 
     def _check_names(self, names: Sequence[str]) -> None:
         missing = [name for name in self.inputs if name not in names]

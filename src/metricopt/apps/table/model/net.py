@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, final
+from dataclasses import dataclass
+from typing import Annotated, final
 
 import torch
 from torch import nn
 
-from ...._checks import at_least, below_one
-from ...._errors import CheckpointError, ConfigError
+from ...._checks import below_one
 from ...._random import redraw
-from .settings_fields import Fields
+from ...._typed import Least, Typed
+
+_Width = Annotated[int, Least(1)]
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TableNet:
+class TableNet(Typed):
     """The shape of a network: Linear, BatchNorm1d, SiLU, Dropout for every hidden width, then Linear to the outputs.
 
     Args:
@@ -30,18 +31,13 @@ class TableNet:
     ['Linear', 'BatchNorm1d', 'SiLU', 'Dropout', 'Linear']
     """
 
-    features: int
-    outputs: int = 1
-    hidden: tuple[int, ...] = (128, 64)
+    features: _Width
+    outputs: _Width = 1
+    hidden: tuple[_Width, ...] = (128, 64)
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        at_least("features", self.features, 1)
-        at_least("outputs", self.outputs, 1)
-        if not isinstance(self.hidden, tuple):
-            raise ConfigError(f"hidden must be a tuple of widths, got {self.hidden!r}")
-        for width in self.hidden:
-            at_least("widths in hidden", width, 1)
+        super().__post_init__()
         below_one("dropout", self.dropout)
 
     def build(self, generator: torch.Generator) -> nn.Sequential:
@@ -65,21 +61,3 @@ class TableNet:
             layers += [nn.Linear(width, out), nn.BatchNorm1d(out), nn.SiLU(), nn.Dropout(self.dropout)]
             width = out
         return nn.Sequential(*layers, nn.Linear(width, self.outputs))
-
-    def to_settings(self) -> dict[str, Any]:
-        """Plain JSON; `from_settings` takes it."""
-        return {**asdict(self), "hidden": list(self.hidden)}
-
-    @classmethod
-    def from_settings(cls, settings: object) -> TableNet:
-        """The shape that `to_settings` described; raises CheckpointError where it is not one."""
-        fields = Fields(settings, "a table network", ("features", "outputs", "hidden", "dropout"))
-        try:
-            return cls(
-                features=fields.integer("features", least=1),
-                outputs=fields.integer("outputs", least=1),
-                hidden=fields.integers("hidden", least=1),
-                dropout=fields.number("dropout"),
-            )
-        except ConfigError as error:
-            raise CheckpointError(f"a saved table network cannot be built: {error}. Save it again.") from error

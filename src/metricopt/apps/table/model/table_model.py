@@ -12,17 +12,32 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...._errors import CheckpointError, ConfigError
-from ....runtime import check_template, read_tensors, shortened, write_tensors
+from ...._shown import shortened
+from ...._typed import Typed, from_plain, to_plain
+from ....runtime import check_template, read_tensors, write_tensors
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
 from .net import TableNet
-from .settings_fields import Fields
 from .target_scale import TargetScale
 
 _KIND = "table model"
 _VERSION = 1
 #: Rows that are computed at once.
 _BLOCK = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Classes(Typed):
+    classes: ClassLabels
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings(Typed):
+    """What a file says beside the weights."""
+
+    encoder: TableEncoder
+    network: TableNet
+    target: _Classes | TargetScale
 
 
 @final
@@ -77,11 +92,8 @@ class TableModel:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one safetensors file; nothing is pickled."""
-        if isinstance(self.target, ClassLabels):
-            target: dict[str, Any] = {"classes": self.target.to_settings()}
-        else:
-            target = {"center": self.target.center, "spread": self.target.spread}
-        settings = {"encoder": self.encoder.to_settings(), "network": self.shape.to_settings(), "target": target}
+        target = _Classes(classes=self.target) if isinstance(self.target, ClassLabels) else self.target
+        settings = to_plain(_Settings(encoder=self.encoder, network=self.shape, target=target))
         write_tensors(path, self.network.state_dict(), kind=_KIND, version=_VERSION, settings=settings)
 
     @classmethod
@@ -93,22 +105,14 @@ class TableModel:
         """
         tensors, settings = read_tensors(path, kind=_KIND, version=_VERSION)
         try:
-            fields = Fields(settings, "a table model", ("encoder", "network", "target"))
-            encoder = TableEncoder.from_settings(fields.value("encoder"))
-            shape = TableNet.from_settings(fields.value("network"))
+            saved = from_plain(_Settings, settings, "table model")
             # A network of meta tensors costs nothing, however large a damaged file says it is.
             with torch.device("meta"):
-                network = shape.layers()
+                network = saved.network.layers()
             check_template(path, tensors, network.state_dict())
             # Copies: what comes out of a file need not lie where kernels want it, which could cost the last bit.
             network.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
-            return cls(encoder=encoder, shape=shape, network=network.eval(), target=_target(fields.value("target")))
+            target = saved.target.classes if isinstance(saved.target, _Classes) else saved.target
+            return cls(encoder=saved.encoder, shape=saved.network, network=network.eval(), target=target)
         except (CheckpointError, ConfigError) as error:
             raise CheckpointError(f"{path} does not fit together: {shortened(error)}") from error
-
-
-def _target(settings: Any) -> ClassLabels | TargetScale:
-    if isinstance(settings, dict) and "classes" in settings:
-        return ClassLabels.from_settings(Fields(settings, "the target", ("classes",)).value("classes"))
-    fields = Fields(settings, "the target", ("center", "spread"))
-    return TargetScale(center=fields.number("center"), spread=fields.number("spread"))

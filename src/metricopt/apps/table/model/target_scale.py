@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ...._errors import ConfigError, DataError
+from ...._typed import Typed
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class TargetScale:
+class TargetScale(Typed):
     """`t = (y - center) / spread` while training; the trained network is folded back by `in_units`.
 
     >>> scale = TargetScale.fit(torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64))
@@ -27,8 +28,9 @@ class TargetScale:
     spread: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.center) and math.isfinite(self.spread) and self.spread > 0):
-            raise ConfigError(f"center and spread must be finite and spread positive, got {self.center}, {self.spread}")
+        super().__post_init__()
+        if self.spread <= 0:
+            raise ConfigError(f"spread must be positive, got {self.spread}")
 
     @classmethod
     def fit(cls, targets: Tensor, weights: Tensor | None = None) -> TargetScale:

@@ -17,7 +17,10 @@ def shown(value: object) -> str:
     """
     if isinstance(value, int) and abs(value) > 10**30:  # repr of a whole number with thousands of digits raises
         return f"a whole number of {value.bit_length():,} bits"
-    told = " ".join(repr(value).split())
+    try:
+        told = " ".join(repr(value).split())
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
     return told if len(told) <= _MOST_CHARACTERS else told[: _MOST_CHARACTERS - 3] + "..."
 
 
