@@ -229,7 +229,7 @@ def tuned(model: nn.Module, **settings: Any) -> metricopt.Outcome:
 def test_a_search_reads_detections_and_what_it_learned_travels() -> None:
     outcome = tuned(Grid())
     assert outcome.accepted and outcome.after > outcome.before + 0.1
-    assert outcome.value is not None and outcome.value.columns == NAMES
+    assert outcome.value is not None and list(outcome.value.columns) == NAMES
     assert any("confidence" in part.name for part in outcome.reading.parts)  # type: ignore[union-attr]
     images, targets = pictures(40, 2)
     slope = torch.zeros(1, requires_grad=True)

@@ -67,6 +67,8 @@ class AdaptedModel(nn.Module):
         self._layout = layout
         self._active = _Active()
         self._clone_features = False
+        #: Whether an output is a list with a record an example, as those of detectors; `attach` finds it out.
+        self.gives_records = False
         self._may_attend, self._recurs = may_attend(model), recurs(model)
         self._each = VmapOrLoop()
         self._requires_grad = {name: p.requires_grad for name, p in model.named_parameters()}
@@ -193,12 +195,12 @@ class AdaptedModel(nn.Module):
 
         if not same_outputs(whole, lambda inputs: self.tail(phi, self.head(inputs)), probe):
             return False
-        if isinstance(whole(cloned(probe)), list):  # records go through the model phi by phi
-            return True
+        self.gives_records = isinstance(whole(cloned(probe)), list)
         both = torch.stack([phi, torch.zeros_like(phi)])
 
         def first(inputs: Inputs) -> Any:
-            return tree_map_only(Tensor, itemgetter(0), self.outputs(both, self.head(inputs)))
+            found = self.outputs(both, self.head(inputs))
+            return found[0] if self.gives_records else tree_map_only(Tensor, itemgetter(0), found)
 
         return same_outputs(whole, first, probe)
 
@@ -215,7 +217,8 @@ class AdaptedModel(nn.Module):
         Row i depends on `phis[i]` alone, so the gradient of a sum of n losses holds n gradients:
         much cheaper than `vmap(grad(tail))`. Dropout in train mode draws anew for each phi. The phis run one by one
         through what `vmap` cannot map: recurrent layers, code that looks at values, and under autocast, which it does
-        not see, every step that the population cannot ride through in one batch.
+        not see, every step that the population cannot ride through in one batch. Records, of which each phi may give
+        others, are a list with an entry a phi.
 
         Args:
             phis: `(n, d)`, n at least 1.
@@ -226,6 +229,8 @@ class AdaptedModel(nn.Module):
             AdapterError: a batch norm is in train mode, where each phi would move its statistics.
         """
         self._check_population(phis)
+        if self.gives_records:
+            return [self.tail(phi, features) for phi in phis]
         size = self._chunk(features, 1, chunk)
         return joined([self._tails(block, features, shared=True) for block in torch.split(phis, size)])
 

@@ -121,7 +121,7 @@ def _look_inside(adapted: AdaptedModel, probe: Inputs) -> None:
             features = adapted.head(cloned(probe))
             tensors = [leaf for leaf in tree_leaves(features) if isinstance(leaf, Tensor)]
             before = [tensor._version for tensor in tensors]
-            adapted.tail(adapted.phi.detach(), features)
+            adapted.gives_records = isinstance(adapted.tail(adapted.phi.detach(), features), list)
             adapted._clone_features = before != [tensor._version for tensor in tensors]
     finally:
         for module, mode in modes.items():

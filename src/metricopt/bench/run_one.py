@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import time
-from dataclasses import fields
 from typing import Any
 
 import torch
@@ -52,8 +51,7 @@ class OwnBench:
         parts = build_problem(data)
         model, train, val = (parts.pop(name) for name in ("model", "train", "val"))
         acceptance = parts.pop("acceptance", 0.4)
-        known = {field.name for field in fields(Settings)}
-        settings = Settings(**{name: value for name, value in parts.items() if name in known})
+        settings = Settings.among(parts)
         with own_modes():
             made = prepare(model, metric=metric, train=train, val=val, acceptance=acceptance, settings=settings)
         if not isinstance(made.holdout, Examples):

@@ -235,10 +235,7 @@ def _runs_in_populations(adapted: AdaptedModel, phi: Tensor, probe: Any) -> bool
     """Whether several phis go through the model with gradients, or it gives records."""
     phis = torch.stack([phi, torch.zeros_like(phi)]).requires_grad_()
     try:
-        features = adapted.head(probe)
-        if isinstance(adapted.tail(phi, features), list):  # records go through it phi by phi
-            return True
-        outputs = adapted.outputs(phis, features)
+        outputs = adapted.outputs(phis, adapted.head(probe))
         if isinstance(outputs, Tensor):
             outputs.sum().backward()
     except RuntimeError:  # a kernel without a gradient, or a model that cuts the graph

@@ -224,21 +224,7 @@ def optimize_front(
     validate_arguments(model=model, confidence=confidence, seed=seed, run=run, quiet=quiet)
     wanted = _metrics(metrics)
     confidence = checked_confidence(confidence)
-    settings = Settings(
-        loss=loss,
-        adapters=adapters,
-        dim=dim,
-        where=where,
-        sampler=sampler,
-        batch_size=batch_size,
-        device=device,
-        outputs=outputs,
-        groups=groups,
-        stream=stream,
-        memory=memory,
-        profile=profile,
-        slices=slices,
-    )
+    settings = Settings.among(locals())
     points = at_least("points", points, 2)
     search_calls, total = _divided(budget, len(wanted), points)
     with ExitStack() as stack:

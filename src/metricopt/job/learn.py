@@ -83,21 +83,7 @@ def learn_value(
             f"calls={calls} metric calls are too few to learn a value function from; give at least {LEAST_TO_LEARN}, "
             "better a hundred"
         )
-    settings = Settings(
-        loss=loss,
-        adapters=adapters,
-        dim=dim,
-        where=where,
-        sampler=sampler,
-        batch_size=batch_size,
-        device=device,
-        outputs=outputs,
-        groups=groups,
-        stream=stream,
-        memory=memory,
-        profile=profile,
-        slices=slices,
-    )
+    settings = Settings.among(locals())
     wanted, train = resolved_metric(
         metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
     )

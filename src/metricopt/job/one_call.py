@@ -154,21 +154,7 @@ def optimize(
         executor=executor,
         workers=workers,
     )
-    settings = Settings(
-        loss=loss,
-        adapters=adapters,
-        dim=dim,
-        where=where,
-        sampler=sampler,
-        batch_size=batch_size,
-        device=device,
-        outputs=outputs,
-        groups=groups,
-        stream=stream,
-        memory=memory,
-        profile=profile,
-        slices=slices,
-    )
+    settings = Settings.among(locals())
     wanted, train = resolved_metric(
         metric, train, higher_is_better=higher_is_better, bounds=bounds, reads=reads, stream=stream
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,11 @@ class Settings:
     memory: int = 1 << 30
     profile: Profile | None = None
     slices: Slices | int | None = None
+
+    @classmethod
+    def among(cls, arguments: Mapping[str, Any]) -> Self:
+        """Those among the arguments of a function, its `locals()`: so an option of all jobs is named once in each."""
+        return cls(**{each.name: arguments[each.name] for each in fields(cls) if each.name in arguments})
 
     def __post_init__(self) -> None:
         given = {one.name: getattr(self, one.name) for one in fields(self)}

@@ -62,7 +62,7 @@ class ScoreView:
         self._share = search_share
         numbers = numel(self.workload.search_features(torch.zeros(1, dtype=torch.long))[0])
         # Records go through the model phi by phi, and are matched with targets: a row of theirs is many.
-        alone = not self.workload.kind_is_tensor
+        alone = self.workload.adapted.gives_records
         self._rows = min(64, rows) if alone else max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
         #: Whether a pass over the search split costs more than what a search does beside it.
         self.dear = alone or numbers * len(self._targets) > _MANY_NUMBERS
@@ -191,10 +191,7 @@ class ScoreView:
         """Outputs `(n, B, ...)` of a batch, differentiable in z."""
         adapted, phis = self.workload.adapted, self.phi(z).to(self.workload.adapted.phi)
         with self.workload.precision():
-            if self.workload.kind_is_tensor:
-                outputs = adapted.outputs(phis, batch.features)
-            else:
-                outputs = [adapted.tail(phi, batch.features) for phi in phis]
+            outputs = adapted.outputs(phis, batch.features)
         return self.profile.of_outputs(outputs, batch.targets).float()
 
     def profiles_of(self, z: Tensor, batch: Batch) -> Tensor:

@@ -247,9 +247,10 @@ class Workload(ABC):
         return nests.concatenated(found, dim=1)
 
     def _population(self, chunks: list[Tensor], features: Any) -> Any:
-        if self.kind_is_tensor:
-            return nests.concatenated([self.adapted.outputs(chunk, features) for chunk in chunks])
-        return [nests.on(self.adapted.tail(phi, features), "cpu") for chunk in chunks for phi in chunk]
+        found = [self.adapted.outputs(chunk, features) for chunk in chunks]
+        if self.adapted.gives_records:
+            return [nests.on(one, "cpu") for part in found for one in part]
+        return nests.concatenated(found)
 
     def draws(self, seed: int, steps: int) -> Tensor:
         """Mini-batch indices `(steps, batch_size)` into the training examples; they depend on `seed` alone."""
@@ -326,17 +327,12 @@ class Workload(ABC):
         """One training input, as the model takes it."""
 
     @property
-    def kind_is_tensor(self) -> bool:
-        """Whether outputs can be stacked."""
-        found: bool = self._once_only("is tensor", lambda: _stacks(self._first_outputs()))
-        return found
-
-    @property
     def _has_records(self) -> bool:
         """Whether inputs, targets or outputs are lists of records."""
 
         def look() -> bool:
-            return not (self.kind_is_tensor and all(map(_stacks, self.drawn(torch.zeros(1, dtype=torch.long)))))
+            stacked = map(_stacks, self.drawn(torch.zeros(1, dtype=torch.long)))
+            return self.adapted.gives_records or not all(stacked)
 
         found: bool = self._once_only("has records", look)
         return found
