@@ -21,6 +21,8 @@ LAYERS = {
             "_digest",
             "_adam",
             "_metric_names",
+            "_parts",
+            "_perceptron",
             "_shown",
             "_typed",
         ),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from metricopt._errors import ConfigError, DataError
-from metricopt.tasks import Pretraining, mlp, pretrain
+from metricopt._perceptron import perceptron
+from metricopt.tasks import Pretraining, pretrain
 from metricopt.tasks.pretrain import _batches
 
 RECIPE = Pretraining(epochs=3, batch_size=16, learning_rate=1e-2)
@@ -20,7 +21,8 @@ def rows(count: int = 400) -> tuple[Tensor, Tensor]:
 
 
 def net(seed: int = 0) -> nn.Sequential:
-    return mlp(3, generator=torch.Generator().manual_seed(seed), hidden=(8,))
+    source = torch.Generator().manual_seed(seed)
+    return perceptron((3, 8, 1), activation=nn.LeakyReLU, norm=True, dropout=0.1, generator=source)
 
 
 def batches(y: Tensor, sampler: str, recipe: Pretraining = RECIPE) -> list[Tensor]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from .build_problem import adapter_set, build_problem, build_workload
 from .datasets import DATASETS, Dataset, load_dataset
-from .mlp import mlp
 from .pretrain import Pretraining, pretrain
-from .split import Indices, split
-from .tabular import Materials, Rows, TabularTask
+from .tabular import Materials, Rows, TabularTask, mlp
 
 __all__ = [
     "DATASETS",
     "Dataset",
-    "Indices",
     "Materials",
     "Pretraining",
     "Rows",
@@ -23,5 +20,4 @@ __all__ = [
     "load_dataset",
     "mlp",
     "pretrain",
-    "split",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 from torch import nn
 
 from .._errors import ConfigError
+from .._perceptron import perceptron
 from .._registry import Registry
 from .images import CifarResNet
 
@@ -18,16 +18,12 @@ def linear(inputs: tuple[int, ...], outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(inputs), outputs))
 
 
-def perceptron(inputs: tuple[int, ...], outputs: int, *, hidden: tuple[int, ...] = (64,)) -> nn.Sequential:
+def mlp(inputs: tuple[int, ...], outputs: int, *, hidden: tuple[int, ...] = (64,)) -> nn.Sequential:
     """ReLU layers of these widths.
 
     Differs from the paper: it has two of 1,000, which take an hour where this takes minutes, on two cores.
     """
-    widths = (math.prod(inputs), *hidden)
-    layers: list[nn.Module] = [nn.Flatten()]
-    for width, out in pairwise(widths):
-        layers += [nn.Linear(width, out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+    return nn.Sequential(nn.Flatten(), *perceptron((math.prod(inputs), *hidden, outputs), activation=nn.ReLU))
 
 
 def lenet5(inputs: tuple[int, ...], outputs: int) -> nn.Sequential:
@@ -92,7 +88,7 @@ def resnet(inputs: tuple[int, ...], outputs: int, *, depth: int = 8) -> nn.Modul
 #: Name -> network for inputs of a shape, without the rows, and so many outputs.
 BASE_MODELS: Registry[Callable[[tuple[int, ...], int], nn.Module]] = Registry("base model")
 BASE_MODELS.add("linear", linear)
-BASE_MODELS.add("mlp", perceptron)
+BASE_MODELS.add("mlp", mlp)
 BASE_MODELS.add("lenet5", lenet5)
 BASE_MODELS.add("all_cnn_c", all_cnn_c)
 BASE_MODELS.add("resnet", resnet)

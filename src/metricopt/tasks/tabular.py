@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import at_least, one_of
+from .._parts import split
+from .._perceptron import perceptron
 from .._random import generator
 from .._types import SAMPLERS
 from .datasets import DATASETS, Dataset, load_dataset
 from .disk_cache import Settings
-from .mlp import mlp
 from .pretrain import PRETRAINING_VERSION, Pretraining, load_or_train, pretrain
-from .split import split
 
 #: Which adapters the task is made for: the paper's dynamic biases, those and a shift of the score, the shift alone.
 ADAPTERS = ("shifted", "paper", "shift")
@@ -126,10 +126,16 @@ class TabularTask:
         pretrain(model, train.x, train.y, recipe=self.pretraining, sampler=self.sampler, seed=seed)
 
 
+def mlp(features: int, *, generator: torch.Generator, dropout: float = 0.1) -> nn.Sequential:
+    """The paper's tabular network, 100-30-10-1 with Leaky-ReLU and batch norm (section 4.3). It gives no slope and no
+    dropout."""
+    widths = (features, 100, 30, 10, 1)
+    return perceptron(widths, activation=nn.LeakyReLU, norm=True, dropout=dropout, generator=generator)
+
+
 def split_rows(dataset: Dataset, *, seed: int, device: torch.device | str = "cpu") -> tuple[Rows, Rows, Rows]:
     """Train, validation and test rows on `device`, standardised by what the training rows say."""
-    parts = split(len(dataset), seed=seed)
-    indices = (parts.train, parts.val, parts.test)
+    indices = split(len(dataset), seed=seed)
     features = standardise(*(dataset.features[index] for index in indices))
     train, val, test = (
         Rows(x=x.to(device), y=dataset.targets[index].to(device)) for x, index in zip(features, indices, strict=True)

@@ -260,7 +260,7 @@ def test_encoder_and_network_are_saved_without_pickle(mixed: Data, quick: dict[s
         ({"calls": -1}, "calls must be an integer of at least 0"),
         ({"calls": 30}, "calls=30 is too small: .* take at least 174"),
         ({"hidden": 8}, "hidden must be a list of widths"),
-        ({"hidden": (0,)}, "widths in hidden must be an integer of at least 1"),
+        ({"hidden": (0,)}, "hidden.0. must be a whole number of at least 1"),
         ({"epochs": 0}, "epochs must be"),
         ({"learning_rate": -1.0}, "learning_rate must be"),
         ({"validation_fraction": 1.0}, "validation_fraction must lie between 0 and 1"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..._perceptron import perceptron
 from ...evolution import EvolutionSettings
 from ...job.evolved import Evolved
 from ...job.loss_search import evolve
@@ -97,6 +98,4 @@ def _outputs(target: Target) -> str:
 
 def _network(features: int, target: Target, width: int) -> nn.Sequential:
     classes = 1 if target.labels is None or len(target.labels) == 2 else len(target.labels)
-    if width == 0:
-        return nn.Sequential(nn.Linear(features, classes))
-    return nn.Sequential(nn.Linear(features, width), nn.SiLU(), nn.Linear(width, classes))
+    return perceptron((features, *filter(None, (width,)), classes), activation=nn.SiLU)

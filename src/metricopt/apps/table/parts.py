@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..._errors import DataError
+from ..._parts import holdout
 from ..._random import derive_seed
 from ...job.split import SMALLEST_PART, search_and_acceptance
 from ...workload import Examples
-from .model import holdout
 from .request import TableRequest
 from .target import Target
 

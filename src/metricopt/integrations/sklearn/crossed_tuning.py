@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import ConfigError
+from ..._parts import folds
 from ..._random import derive_seed
 from ..._types import LossFunction
 from ...adapters import OutputShift
-from ...apps.table.model import folds
 from ...job import Outcome, optimize
 from ...job.acceptance import Verdict, paired_test, planned_resamples
 from ...job.terms import terms_of

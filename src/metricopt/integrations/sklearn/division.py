@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..._errors import ConfigError
-from ...apps.table.model import folds, holdout
+from ..._parts import folds, holdout
 from .fit_settings import FitSettings
 
 #: Row numbers to train on, row numbers to hold out.

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from metricopt._errors import CheckpointError, ConfigError, DataError
+from metricopt._parts import folds, holdout
 from metricopt._typed import from_json, from_plain, to_json
-from metricopt.apps.table.model import ClassLabels, TargetScale, class_weights, folds, holdout
+from metricopt.apps.table.model import ClassLabels, TargetScale, class_weights
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ....metrics.told_range import WIDE
 from .class_labels import ClassLabels
 from .encoder import TableEncoder
-from .holdout import folds, holdout
 from .metric_in_units import metric_of_numbers
 from .net import TableNet
 from .raw_column import is_frame
@@ -25,8 +24,6 @@ __all__ = [
     "TableTraining",
     "TargetScale",
     "class_weights",
-    "folds",
-    "holdout",
     "is_frame",
     "metric_of_numbers",
     "train_table_net",

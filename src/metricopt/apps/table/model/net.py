@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ...._checks import below_one
-from ...._random import redraw
+from ...._perceptron import perceptron
 from ...._typed import Least, Typed
 
 _Width = Annotated[int, Least(1)]
@@ -43,21 +43,15 @@ class TableNet(Typed):
     def build(self, generator: torch.Generator) -> nn.Sequential:
         """A new network from (N, features) to (N, outputs), in training mode.
 
-        One flat `nn.Sequential`, so that everything in front of the first adapted layer can be split off.
-
         Args:
             generator: draws the initial weights; the global random state is not touched.
         """
-        with torch.random.fork_rng(devices=[]):
-            network = self.layers()
-        redraw(network, generator)
-        return network
+        return self._made(generator)
 
     def layers(self) -> nn.Sequential:
         """The modules without values of their own choosing: a template to load weights into."""
-        layers: list[nn.Module] = []
-        width = self.features
-        for out in self.hidden:
-            layers += [nn.Linear(width, out), nn.BatchNorm1d(out), nn.SiLU(), nn.Dropout(self.dropout)]
-            width = out
-        return nn.Sequential(*layers, nn.Linear(width, self.outputs))
+        return self._made(None)
+
+    def _made(self, generator: torch.Generator | None) -> nn.Sequential:
+        widths = (self.features, *self.hidden, self.outputs)
+        return perceptron(widths, activation=nn.SiLU, norm=True, dropout=self.dropout, generator=generator)

@@ -1,4 +1,4 @@
-"""The paper's tabular network."""
+"""Multilayer perceptrons, the paper's tabular network among them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from metricopt._errors import ConfigError
+from metricopt._perceptron import perceptron
 from metricopt.tasks import mlp
 
 
@@ -23,7 +24,7 @@ def test_it_is_one_flat_sequence() -> None:
 
 
 def test_it_computes_what_the_paper_says() -> None:
-    net = make(hidden=(5,), slope=0.2).eval()
+    net = perceptron((7, 5, 1), activation=lambda: nn.LeakyReLU(0.2), norm=True, dropout=0.1).eval()
     state = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
     x = np.random.default_rng(0).normal(size=(6, 7)).astype(np.float32)
     hidden = (x @ state["0.weight"].T + state["0.bias"]) / np.sqrt(1 + 1e-5)
@@ -51,9 +52,8 @@ def test_weights_have_the_usual_spread() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"features": 0}, "features must be an integer of at least 1"),
-        ({"hidden": (5, 0)}, "hidden widths must be an integer of at least 1"),
-        ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
+        ({"features": 0}, "widths must be an integer of at least 1"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
     ],
 )
 def test_a_network_that_cannot_be_is_an_error(options: dict[str, object], complaint: str) -> None:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricopt._errors import ConfigError
-from metricopt.tasks import Indices, split
+from metricopt._parts import Parts, split
 
 
-def sizes(parts: Indices) -> tuple[int, int, int]:
+def sizes(parts: Parts) -> tuple[int, int, int]:
     return len(parts.train), len(parts.val), len(parts.test)
 
 
@@ -32,7 +32,7 @@ def test_sizes_are_seventy_ten_twenty(rows: int, expected: tuple[int, int, int])
 @given(rows=st.integers(10, 500), seed=st.integers(0, 5), stratified=st.booleans())
 def test_every_row_is_in_exactly_one_part(rows: int, seed: int, stratified: bool) -> None:
     labels = torch.zeros(rows) if stratified else None
-    parts = split(rows, seed=seed, stratify=labels)
+    parts = split(rows, seed=seed, classes=labels)
     together = torch.cat([parts.train, parts.val, parts.test])
     assert together.sort().values.tolist() == list(range(rows))
 
@@ -55,7 +55,7 @@ def test_a_random_cut_mixes_the_rows() -> None:
 
 def test_stratified_parts_have_the_shares_of_the_whole() -> None:
     labels = (torch.arange(1000) % 10 == 0).long()
-    parts = split(1000, seed=0, stratify=labels)
+    parts = split(1000, seed=0, classes=labels)
     assert [int(labels[part].sum()) for part in (parts.train, parts.val, parts.test)] == [70, 10, 20]
     assert sizes(parts) == (700, 100, 200)
 
@@ -67,7 +67,7 @@ def test_stratified_parts_have_the_shares_of_the_whole() -> None:
         ({"rows": 9}, r"9 rows are too few .* would be \[8, 0, 1\]"),
         ({"rows": 100, "val": 0.5, "test": 0.5}, "val and test must be positive and below 1 together, got 0.5 and 0.5"),
         ({"rows": 100, "val": 0.0}, "val and test must be positive"),
-        ({"rows": 100, "stratify": torch.zeros(99)}, r"one label per row, \(100,\); got \(99,\)"),
+        ({"rows": 100, "classes": torch.zeros(99)}, r"one class per row, \(100,\); got \(99,\)"),
     ],
 )
 def test_a_cut_that_cannot_be_made_is_an_error(arguments: dict[str, object], complaint: str) -> None:
