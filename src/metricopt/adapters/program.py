@@ -76,16 +76,21 @@ def refs(nest: Any) -> Iterator[str]:
 
 def resolve(nest: Any, value: Callable[[str], Any]) -> Any:
     """`nest` with every `Ref` replaced by `value(name)`."""
-    if isinstance(nest, Ref):
-        return value(nest.name)
+    return replaced(nest, Ref, lambda ref: value(ref.name))
+
+
+def replaced(nest: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    """`nest`, in plain tuples, lists, dicts and slices, with everything of a kind replaced."""
+    if isinstance(nest, kind):
+        return by(nest)
     if isinstance(nest, tuple):
-        return tuple(resolve(part, value) for part in nest)
+        return tuple(replaced(part, kind, by) for part in nest)
     if isinstance(nest, list):
-        return [resolve(part, value) for part in nest]
+        return [replaced(part, kind, by) for part in nest]
     if isinstance(nest, Mapping):
-        return {key: resolve(part, value) for key, part in nest.items()}
+        return {key: replaced(part, kind, by) for key, part in nest.items()}
     if isinstance(nest, slice):
-        return slice(*(resolve(part, value) for part in (nest.start, nest.stop, nest.step)))
+        return slice(*(replaced(part, kind, by) for part in (nest.start, nest.stop, nest.step)))
     return nest
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten
 
 from .probe import Inputs, cloned, first_rows, rows_of
-from .program import INPUT, Group, Ref, Step, refs, resolve
+from .program import INPUT, Group, Ref, Step, refs, replaced, resolve
 
 #: These ask for shapes, or compute with them.
 _ARITHMETIC: frozenset[Any] = frozenset(
@@ -125,7 +125,7 @@ def _steps(model: nn.Module, groups: Mapping[nn.Module, Group], probe: Inputs) -
     modules = dict(model.named_modules())
 
     def converted(nest: Any) -> Any:
-        return _plain(nest, lambda node: Ref(names.get(node.name, node.name)))
+        return replaced(nest, fx.Node, lambda node: Ref(names.get(node.name, node.name)))
 
     for node in graph.nodes:
         args, kwargs = converted(tuple(node.args)), converted(dict(node.kwargs))
@@ -166,21 +166,6 @@ def input_values(inputs: Inputs) -> dict[str, Any]:
     if isinstance(inputs, tuple):
         return {INPUT: inputs, **{f"{INPUT}.{position}": value for position, value in enumerate(inputs)}}
     return {INPUT: inputs}
-
-
-def _plain(nest: Any, ref: Callable[[fx.Node], Any]) -> Any:
-    """Arguments of fx in plain tuples, lists and dicts, nodes as `ref` says."""
-    if isinstance(nest, fx.Node):
-        return ref(nest)
-    if isinstance(nest, tuple):
-        return tuple(_plain(part, ref) for part in nest)
-    if isinstance(nest, list):
-        return [_plain(part, ref) for part in nest]
-    if isinstance(nest, dict):
-        return {key: _plain(part, ref) for key, part in nest.items()}
-    if isinstance(nest, slice):
-        return slice(*(_plain(part, ref) for part in (nest.start, nest.stop, nest.step)))
-    return nest
 
 
 def _constant(*value: Any) -> Callable[[], Any]:

@@ -16,6 +16,7 @@ from ..._errors import ConfigError, DataError
 from ...metrics.judged import Judged
 from ...workload.nests import take
 from .model import ClassLabels, TargetScale
+from .model.raw_column import reads_as_number
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -94,17 +95,9 @@ class Target:
         names = self.class_names or ()
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         positive = f", {self.positive!r} counts as positive (--positive changes it)" if self.positive else ""
-        numbers = len(names) > 2 and all(map(_is_number, names))
+        numbers = len(names) > 2 and all(map(reads_as_number, names))
         like = " --task regression takes them for numbers." if numbers else ""
         return f"{self.name!r} holds {len(names)} classes ({shown}): classification{positive}.{like}"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def settle_target(column: Any, name: str, *, task: Task | Literal["auto"], positive: str | None) -> Target:

@@ -61,7 +61,7 @@ class RawColumn:
     def example(self, *, no_number: bool = False) -> str:
         """One value for an error message; with `no_number` one that is no number, and its row."""
         for at, text in enumerate(self.texts()):
-            if text is not None and not (no_number and _reads_as_number(text)):
+            if text is not None and not (no_number and reads_as_number(text)):
                 return f"{text!r} in row {at + 1}" if no_number else repr(text)
         return "nothing" if not no_number else self.example()
 
@@ -115,7 +115,7 @@ def text_of(value: object) -> str:
     return str(value)
 
 
-def _reads_as_number(text: str) -> bool:
+def reads_as_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
