@@ -16,9 +16,10 @@ from metricopt.bench.arena.materials import binary, houses, of_sklearn, wine_gra
 from metricopt.evolution import BaseTask, EvolutionSettings, LossPopulation, Outputs, PlainLosses, flat, taught
 from metricopt.losses import aimed_loss, get_loss
 from metricopt.metrics import Metric, get_metric
-from metricopt.tasks.base_models import BASE_MODELS
 from metricopt.tasks.images import cifar10, mnist, normalised
 from metricopt.tasks.tables import TabularFile
+
+from .base_models import BASE_MODELS
 
 SETTINGS = EvolutionSettings(
     population=20,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from metricopt._errors import ConfigError, FingerprintMismatch
 from metricopt._random import generator
-from metricopt.value import FitConfig, Interpolation, Trajectories, ValueFunction, fit, fit_points, interpolate, quality
+from metricopt.value import FitConfig, FitReport, Interpolation, Trajectories, ValueFunction, fit, interpolate, quality
 from metricopt.value.fit import split_runs
 
 Runs = Callable[..., Trajectories]
@@ -163,6 +163,23 @@ def test_held_out_runs_do_not_teach(runs_of: Runs) -> None:
     assert torch.equal(weights[0], weights[1])
 
 
+def fit_points(
+    value: ValueFunction,
+    phis: Tensor,
+    utilities: Tensor,
+    std: Tensor | float,
+    *,
+    config: FitConfig,
+    generator: torch.Generator,
+) -> FitReport:
+    """Points that lie on no trajectory: so many runs of one step."""
+    runs = Trajectories(runs=len(phis), fingerprint=value.fingerprint, dim=value.dim)
+    runs.append(0, phis, utilities)
+    spread = torch.as_tensor(std, dtype=torch.float64).expand(utilities.shape)
+    series = Interpolation(mean=utilities[:, None].double(), std=spread[:, None])
+    return fit(value, runs, series, config=config, generator=generator)
+
+
 def test_training_goes_on_from_the_weights_and_scales_there_are(runs_of: Runs) -> None:
     runs = runs_of()
     value, _ = _fitted(runs, steps=100)
@@ -209,10 +226,6 @@ def test_what_does_not_belong_together_is_refused(runs_of: Runs) -> None:
     value = ValueFunction(8, fingerprint="test", generator=generator(0))
     with pytest.raises(ConfigError, match="interpolate these trajectories"):
         fit(value, runs.select([0]), curve, generator=generator(0))
-    with pytest.raises(ConfigError, match=r"phis must be \(m, 8\)"):
-        fit_points(value, torch.zeros(3, 7), torch.zeros(3), 0.1, generator=generator(0))
-    with pytest.raises(ConfigError, match="leave out points"):
-        fit_points(value, torch.zeros(1, 8), torch.tensor([math.nan]), 0.1, generator=generator(0))
 
 
 @pytest.mark.parametrize(

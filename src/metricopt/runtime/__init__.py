@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .atomic_file import digest_of_file, read_whole, write_atomically
-from .checkpoint import FILE_LAYOUT, check_template, read_settings, read_tensors, write_tensors
+from .checkpoint import FILE_LAYOUT, check_template, read_tensors, write_tensors
 from .environment import describe_environment
 from .executors import EXECUTORS, Executor, Outcome, ProcessExecutor, SerialExecutor, ThreadExecutor, make_executor
 from .metric_cache import MetricCache
@@ -34,7 +34,6 @@ __all__ = [
     "progress",
     "read_identity",
     "read_sealed",
-    "read_settings",
     "read_tensors",
     "read_whole",
     "strict_object",

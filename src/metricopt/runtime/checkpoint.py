@@ -59,12 +59,6 @@ def write_tensors(
     write_atomically(path, save(plain, metadata={_HEADER: text}))
 
 
-def read_settings(path: str | os.PathLike[str], *, kind: str, version: int) -> dict[str, Any]:
-    """The settings alone, without reading the tensors: enough to build the template that they are loaded into."""
-    _, header = _read(path, kind, version, with_tensors=False)
-    return dict(header["settings"])
-
-
 def read_tensors(
     path: str | os.PathLike[str],
     *,
@@ -82,7 +76,7 @@ def read_tensors(
     Raises: CheckpointError where the file is missing, damaged, of another kind or version, or does not fit
         the template.
     """
-    tensors, header = _read(path, kind, version, with_tensors=True)
+    tensors, header = _read(path, kind, version)
     if header.pop("digest") != _digest(tensors, header):
         raise CheckpointError(f"{path} is damaged: its numbers do not match their checksum. Save it again.")
     if template is not None:
@@ -108,9 +102,7 @@ def check_template(path: str | os.PathLike[str], found: Mapping[str, Tensor], te
             )
 
 
-def _read(
-    path: str | os.PathLike[str], kind: str, version: int, *, with_tensors: bool
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _read(path: str | os.PathLike[str], kind: str, version: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -118,7 +110,7 @@ def _read(
             raise OSError("it is not a regular file")  # a pipe would block
         with safe_open(os.fspath(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            names = list(file.keys()) if with_tensors else []
+            names = list(file.keys())
             tensors = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"cannot read {path} as a saved {kind}: {shortened(error)}. Save it again.") from error

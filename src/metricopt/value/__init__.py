@@ -1,6 +1,6 @@
 """Learn utility: as a function of profiles of scores, or of phi from what runs left behind (paper section 3.1)."""
 
-from .fit import FitConfig, FitReport, fit, fit_points
+from .fit import FitConfig, FitReport, fit
 from .frozen import FrozenValue
 from .gaussian_process import Hyperparameters, Interpolation, interpolate
 from .learned import LearnedValue
@@ -30,7 +30,6 @@ __all__ = [
     "Trajectories",
     "ValueFunction",
     "fit",
-    "fit_points",
     "interpolate",
     "quality",
     "read_metric",

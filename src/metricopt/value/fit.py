@@ -148,41 +148,6 @@ def fit(
     return _train(value, sets, config, generator)
 
 
-def fit_points(
-    value: ValueFunction,
-    phis: Tensor,
-    utilities: Tensor,
-    std: Tensor | float,
-    *,
-    config: FitConfig = FitConfig(),
-    generator: torch.Generator,
-) -> FitReport:
-    """Train on observed points that lie on no trajectory; batches, and so triplets, are drawn over the whole set.
-
-    Args:
-        value: trained in place, from the weights it has.
-        phis: `(m, d)`; utilities: `(m,)`; std: `(m,)` or one number, the noise of the observations.
-        config: see `FitConfig`; `holdout` is a share of the points.
-        generator: draws the held-out points and the batches.
-    """
-    if phis.dim() != 2 or phis.shape[1] != value.dim or utilities.shape != phis.shape[:1]:
-        raise ConfigError(
-            f"phis must be (m, {value.dim}) and utilities (m,), got {tuple(phis.shape)} and {tuple(utilities.shape)}"
-        )
-    if not bool(torch.isfinite(utilities).all()):
-        raise ConfigError("utilities must be finite; leave out points that were not observed")
-    spread = torch.as_tensor(std, dtype=torch.float64).expand(utilities.shape)
-    held, kept = split_runs(len(phis), config.holdout, generator)
-    everything = _Points(phis=phis, mean=utilities.double(), std=spread)
-    sets = _Sets(
-        train=_taken(everything, kept),
-        held=_taken(everything, held) if len(held) else None,
-        train_observed=(phis[kept], utilities[kept]),
-        held_observed=(phis[held], utilities[held]) if len(held) else None,
-    )
-    return _train(value, sets, config, generator)
-
-
 def split_runs(count: int, holdout: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Sorted numbers of held-out and kept runs; at least one is held out if any can be spared, one is always kept."""
     number = min(max(round(count * holdout), 1), count - 1) if holdout > 0 else 0

@@ -8,7 +8,7 @@ import torch
 from metricopt._errors import ConfigError
 from metricopt._random import generator
 from metricopt.evolution import initial
-from metricopt.tasks.base_models import BASE_MODELS
+from studies.base_models import BASE_MODELS
 
 CASES = {
     "linear": ((4,), 5),

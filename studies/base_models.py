@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from torch import nn
 
-from .._errors import ConfigError
-from .._perceptron import perceptron
-from .._registry import Registry
-from .images import CifarResNet
+from metricopt._errors import ConfigError
+from metricopt._perceptron import perceptron
+from metricopt._registry import Registry
+from metricopt.tasks.images import CifarResNet
 
 
 def linear(inputs: tuple[int, ...], outputs: int) -> nn.Sequential:
