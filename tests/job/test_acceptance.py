@@ -58,6 +58,7 @@ def test_a_gain_without_any_spread_is_not_believed() -> None:
     verdict = paired_test(flat, -torch.ones(30), torch.ones(30), targets, resamples=40, confidence=0.95, seed=0)
     assert verdict.after > verdict.before
     assert not verdict.accepted
+    assert verdict.reason.startswith("Every resample of the holdout examples gave the very same gain")
 
 
 def test_the_interval_is_positive_for_better_whatever_the_direction() -> None:

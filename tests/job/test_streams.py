@@ -379,6 +379,24 @@ def test_detections_in_lists_of_images_are_tuned_by_a_loss_of_records(stream: bo
     assert outcome.accepted and outcome.after > outcome.before + 0.1
 
 
+class Counted(IterableDataset[tuple[Tensor, Tensor]]):
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([(torch.full((2,), float(number)), torch.tensor(number % 2)) for number in range(10)])
+
+
+@pytest.mark.parametrize("data", [Counted(), DataLoader(Counted(), batch_size=4)])
+def test_rows_that_only_come_in_turn_are_held_in_memory(data: Any) -> None:
+    found = gather(data, "train")
+    assert found.inputs[:, 0].tolist() == list(range(10)) and found.targets.tolist() == [0, 1] * 5
+
+
+def test_a_list_of_rows_is_told_where_to_go() -> None:
+    rows = [(torch.zeros(2), 0)] * 5
+    with pytest.raises(DataError, match="got 5 things; a list of rows goes in a DataLoader"):
+        gather(rows, "train")
+    assert len(gather(DataLoader(rows, batch_size=2), "train")) == 5
+
+
 class Endless(IterableDataset[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         return iter(())

@@ -48,3 +48,12 @@ def test_a_figure_that_is_no_number_is_never_kept():
         diagnostics={"gain_error": float("inf"), "gain": 0.5},
     )
     assert found.diagnostics == {"gain": 0.5} == finite_only({"a": float("nan"), "gain": 0.5})
+
+
+def test_a_model_that_returns_several_things_is_told_what_to_do():
+    class WithFeatures(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    with pytest.raises(ConfigError, match="outputs, a tuple, and .* Give a loss that takes such outputs, or a model"):
+        optimize(WithFeatures(3, 1), **GIVEN, budget=70, quiet=True)

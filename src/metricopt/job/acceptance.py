@@ -123,7 +123,7 @@ def paired_test(
         low=low,
         high=high,
         accepted=accepted,
-        reason=_reason(gain * unit, low, accepted, confidence),
+        reason=_reason(gain * unit, low, accepted, confidence, alike=spread == 0),
         calls=2 + 2 * len(differences),
         expected=unit * (_once_accepted(gain, spread, wide) if accepted else gain),
     )
@@ -222,10 +222,15 @@ def planned_resamples(calls: int | None) -> int:
     return min(max(calls // 10, FEWEST_RESAMPLES), MOST_RESAMPLES)
 
 
-def _reason(gain: float, low: float, accepted: bool, confidence: float) -> str:
+def _reason(gain: float, low: float, accepted: bool, confidence: float, *, alike: bool = False) -> str:
     percent = f"{100 * confidence:g} %"
     if accepted:
         return f"The {percent} interval of the gain on holdout examples lies above zero."
+    if gain > 0 and alike:
+        return (
+            "Every resample of the holdout examples gave the very same gain, so nothing tells how much of it is "
+            "chance. A metric with finer steps would tell, or more validation data."
+        )
     if gain > 0:
         return (
             f"The gain on holdout examples could be chance: its {percent} interval starts at {low:+.4g}. "

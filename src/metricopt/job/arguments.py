@@ -160,18 +160,21 @@ def _last_to_run(model: nn.Module, inputs: Any, scores: Tensor) -> nn.Module | N
 
 def check_loss(loss: LossFunction | TrainingLoss, model: nn.Module, train: Examples) -> None:
     """Raise ConfigError where `loss` cannot be made of what the model says of a few examples of `train`."""
-    few = train.first(32)
+    few, outputs = train.first(32), None
     try:
         with torch.no_grad():
             if isinstance(loss, TrainingLoss):
                 value = loss(model, few.inputs, few.targets)
             else:
-                value = loss(invoke(model, few.inputs), few.targets)
+                outputs = invoke(model, few.inputs)
+                value = loss(outputs, few.targets)
     except Exception as error:
         told = shortened(error) if isinstance(error, MetricOptError) else f"{type(error).__name__}: {shortened(error)}"
+        several = isinstance(outputs, tuple | list | Mapping)
+        todo = ". Give a loss that takes such outputs, or a model that returns the scores alone" if several else ""
         raise ConfigError(
-            f"the loss cannot be taken of the model's outputs and targets of {_described(few.targets)}, the first ones "
-            f"of train: {told}"
+            f"the loss cannot be taken of the model's outputs{f', a {type(outputs).__name__},' if several else ''} and "
+            f"targets of {_described(few.targets)}, the first ones of train: {told}{todo}"
         ) from error
     if not isinstance(value, Tensor) or value.dim() != 0 or not value.is_floating_point():
         told = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"

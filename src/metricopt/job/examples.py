@@ -50,9 +50,10 @@ def gather(data: Any, name: str) -> Examples:
             ) from error
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         what = f"{len(data)} things" if isinstance(data, tuple | list) else f"a {type(data).__name__}"
+        rows = isinstance(data, list) and len(data) > 0 and isinstance(data[0], Mapping | tuple | list)
+        todo = "a list of rows goes in a DataLoader" if rows else "wrap what your model takes in one input tensor"
         raise DataError(
-            f"{name} must be a pair (inputs, targets), a Dataset or a DataLoader of such pairs, got {what}; "
-            "wrap what your model takes in one input tensor"
+            f"{name} must be a pair (inputs, targets), a Dataset or a DataLoader of such pairs, got {what}; {todo}"
         )
     sides = ("inputs", "targets", "beside the targets")
     inputs, targets, *beside = (_nest(part, f"{side} of {name}") for part, side in zip(data, sides, strict=False))
@@ -68,7 +69,7 @@ def _joined(data: Any, name: str) -> tuple[Any, ...]:
     """All batches as one, without touching the global random state."""
     if isinstance(data, IterableDataset):
         data = DataLoader(data, batch_size=64)
-    by_row = isinstance(data, Dataset) or (data.batch_sampler and not isinstance(data.dataset, IterableDataset))
+    by_row = isinstance(data, Dataset) or not (data.batch_sampler is None or isinstance(data.dataset, IterableDataset))
     parts = list(batches(in_order(data, name) if by_row else data, name))
     if not parts:
         raise DataError(f"{name} is empty; give at least one example")
