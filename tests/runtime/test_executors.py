@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -144,3 +148,17 @@ def test_counts_that_cannot_work_are_refused(fields: dict[str, int]) -> None:
 
 def test_an_outcome_of_none_is_a_value() -> None:
     assert Outcome[None](index=0).result() is None
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_script_without_the_usual_guard_does_not_run_once_more(tmp_path: Path, guarded: bool) -> None:
+    """One with it is imported by the workers: it may register things."""
+    body = 'with ProcessExecutor(2) as executor:\n    print("value", executor.submit(lambda: twice * 21).result())\n'
+    if guarded:
+        body = 'if __name__ == "__main__":\n' + textwrap.indent(body, "    ")
+    text = f'from metricopt.runtime import ProcessExecutor\nprint("runs", flush=True)\ntwice = 2\n{body}'
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines().count("runs") == (2 if guarded else 1)
+    assert "value 42" in done.stdout

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from metricopt._errors import ConfigError, DataError
@@ -308,3 +309,25 @@ def test_rows_of_every_nest_can_be_taken() -> None:
     taken = take(nest, index)
     assert taken["a"].tolist() == [2, 0]
     assert taken["b"][1] == [7, 5]
+
+
+def test_packed_sequences_inside_of_a_model() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recurrent, self.last = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 1)
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            found, _ = pad_packed_sequence(self.recurrent(packed)[0], batch_first=True)
+            return self.last(found.sum(dim=1))
+
+    x, lengths = torch.randn(60, 5, 4, generator=source()), torch.randint(1, 6, (60,), generator=source())
+    rows = Examples(inputs=(x, lengths), targets=(x[:, 0, 0] > 0).float())
+    adapted = attach(Packed().eval(), OutputShift(), probe=(x[:8], lengths[:8]))
+    made = TensorWorkload(adapted, loss=get_loss("cross_entropy"), train=rows, val=rows)
+    phis = torch.tensor([[0.0] * adapted.spec.dim, [0.5] * adapted.spec.dim])
+    with torch.no_grad():
+        assert torch.allclose(made.predict(phis)[0], adapted.model(x, lengths), atol=1e-6)
+    losses, slopes = made.loss_and_grad(phis, torch.arange(20).expand(2, -1))
+    assert losses.shape == (2,) and bool(slopes.isfinite().all())

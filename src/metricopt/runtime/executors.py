@@ -11,9 +11,11 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -219,7 +221,8 @@ class _Worker:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
-        self._process.start()
+        with _script_left_alone():
+            self._process.start()
         theirs.close()  # so that the death of the process closes the pipe
 
     def call(self, job: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
@@ -287,6 +290,29 @@ def make_executor(name: str, *, workers: int = 1) -> Executor:
     from .ray_executor import RayExecutor  # Ray takes a second to import
 
     return RayExecutor(workers)
+
+
+_STARTING = threading.Lock()
+
+
+@contextmanager
+def _script_left_alone() -> Iterator[None]:
+    """Where the user's script has no `if __name__ == "__main__"`, a worker must not import it: it would run once more.
+
+    Jobs travel with what they need of it. A script that has one is imported, since it may register things.
+    """
+    main = sys.modules["__main__"]
+    try:
+        guarded = "__main__" in Path(str(main.__file__)).read_text(encoding="utf-8")
+    except (AttributeError, OSError, UnicodeDecodeError):  # a notebook, say
+        guarded = True
+    with _STARTING:
+        kept = {} if guarded else {name: vars(main).get(name) for name in ("__file__", "__spec__")}
+        vars(main).update(dict.fromkeys(kept))
+        try:
+            yield
+        finally:
+            vars(main).update(kept)
 
 
 def _serve(pipe: Connection, threads: int) -> None:

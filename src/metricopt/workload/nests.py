@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -99,12 +99,17 @@ def on(nest: Any, device: torch.device | str) -> Any:
 
 def numel(nest: Any) -> int:
     """How many numbers a batch holds."""
-    counts: list[int] = []
-    mapped(lambda tensor: counts.append(tensor.numel()), nest)
-    return sum(counts)
+    return sum(tensor.numel() for tensor in _tensors(nest))
 
 
 def size_in_bytes(nest: Any) -> int:
-    counts: list[int] = []
-    mapped(lambda tensor: counts.append(tensor.numel() * tensor.element_size()), nest)
-    return sum(counts)
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(nest))
+
+
+def _tensors(nest: Any) -> Iterator[Tensor]:
+    """Every tensor in it; nothing is put together again, so that it may also be what a module makes for another."""
+    if isinstance(nest, Tensor):
+        yield nest
+    elif isinstance(nest, Mapping | tuple | list):
+        for part in nest.values() if isinstance(nest, Mapping) else nest:
+            yield from _tensors(part)

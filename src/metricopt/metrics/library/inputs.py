@@ -71,9 +71,11 @@ def read(name: str, kinds: tuple[ScoreKind, ...], scores: Tensor, targets: Tenso
         )
     kind = score_kind(scores, targets)
     if kind not in kinds:
+        two = kind == "multiclass" and "binary" in kinds and scores.shape[1] == 2
+        todo = "let the model give one score a row, that of class 1 less that of class 0, or " if two else ""
         raise ConfigError(
             f"metric {name!r} is defined for {', '.join(kinds)} problems, got {kind} scores of shape "
-            f"{tuple(scores.shape)} with targets of shape {tuple(targets.shape)}; choose another metric"
+            f"{tuple(scores.shape)} with targets of shape {tuple(targets.shape)}; {todo}choose another metric"
         )
     if scores.shape[0] == 0:
         raise MetricError(f"metric {name!r} got no rows; give it at least one example")
