@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map, tree_map_only
+
+
+#: It has the only switch for the warning below.
+_FUNCTORCH: Any = torch._C._functorch
 
 
 @final
@@ -42,7 +47,8 @@ class VmapOrLoop:
         # `vmap` does not see autocast: half-precision tensors would meet weights that were not cast.
         if key not in self._in_turn and not _autocast():
             try:
-                return torch.func.vmap(run, in_dims=dims, randomness="different")(*arguments)
+                with _without_complaint():
+                    return torch.func.vmap(run, in_dims=dims, randomness="different")(*arguments)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError:
@@ -51,6 +57,16 @@ class VmapOrLoop:
                 self._in_turn.add(key)
                 return found
         return _in_turn(run, arguments, dims)
+
+
+@contextmanager
+def _without_complaint() -> Iterator[None]:
+    """An operation that `vmap` has no rule for, such as packing sequences, it does in turn, and warns of each time."""
+    _FUNCTORCH._set_vmap_fallback_warning_enabled(False)
+    try:
+        yield
+    finally:
+        _FUNCTORCH._set_vmap_fallback_warning_enabled(True)
 
 
 def _in_turn(run: Callable[..., Any], arguments: tuple[Any, ...], dims: tuple[int | None, ...]) -> Any:
