@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map, tree_map_only
 
-
 #: It has the only switch for the warning below.
 _FUNCTORCH: Any = torch._C._functorch
 

@@ -27,7 +27,7 @@ MOST_SHIFTS = 64
 #: Norms of the last blocks of a transformer: two a block.
 _LAST_NORMS = 4
 #: Outputs that a shift changes the meaning of: a label, or a value.
-_SHIFTED: frozenset[OutputKind] = frozenset({"binary", "multiclass", "multilabel", "values"})
+_SHIFTED: frozenset[OutputKind] = frozenset({"binary", "multiclass", "multilabel", "values", "positions"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +207,9 @@ def _unshared(model: nn.Module, sites: Sequence[Site]) -> list[Site]:
 
 def _shifts(root: Site, dim: int, kind: OutputKind) -> list[list[Adapter | Projected]]:
     shape = root.output_shape
-    if shape is None or len(shape) > 2 or kind not in _SHIFTED:
+    if shape is None or kind not in _SHIFTED or (len(shape) > 2) != (kind == "positions"):
         return []
-    classes = shape[1] if len(shape) == 2 else 1
+    classes = OutputShift().shapes(root)["shift"][0]
     return [[OutputShift()] if classes <= MOST_SHIFTS else [Projected(adapter=OutputShift(), dim=max(dim // 2, 1))]]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._errors import ConfigError
 from .._random import generator
-from .._scores import flatten_binary, to_labels
+from .._scores import by_position, flatten_binary, to_labels
 from .._types import ScoreKind
 from ..methods import Result, Trace
 from ..metrics import Metric
@@ -194,15 +194,16 @@ def _embedding(metric: Metric, result: Result) -> tuple[Point, ...]:
 
 def confusion_of(scores: Scores, names: Sequence[str] | None) -> Confusion | None:
     """How often each class was given each label; None where outputs are no classes, or too many."""
-    if scores.kind not in ("binary", "multiclass"):
+    if scores.kind not in ("binary", "multiclass", "positions"):
         return None
-    kind: ScoreKind = "binary" if scores.kind == "binary" else "multiclass"
-    classes = 2 if kind == "binary" else scores.before.shape[1]
-    truth = scores.targets.reshape(-1).long()
+    flat = [by_position(one, scores.targets) for one in (scores.before, scores.after)]
+    wide = flat[0][0].dim() == 2 and flat[0][0].shape[1] > 1
+    kind: ScoreKind = "multiclass" if wide else "binary"
+    classes, truth = flat[0][0].shape[1] if wide else 2, flat[0][1].reshape(-1).long()
     if classes > _MOST_CLASSES or bool((truth < 0).any() | (truth >= classes).any()):
         return None
     tables = []
-    for one in (scores.before, scores.after):
+    for one, _ in flat:
         predicted = to_labels(one, kind).reshape(-1)
         counts = torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
         tables.append(tuple(tuple(row) for row in counts.tolist()))

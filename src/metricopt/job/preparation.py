@@ -285,7 +285,7 @@ def _kind(outputs: Any, search: Examples | Stream, train: Examples, settings: Se
     for name, part in (("val", search), ("train", train)):
         if isinstance(part.targets, Tensor) and isinstance(outputs, Tensor):
             check_labels(kind, part.targets, outputs, name)
-    if kind in ("boxes", "lists", "other", "positions") and metric.reads in ("labels", "probabilities"):
+    if kind in ("boxes", "lists", "other") and metric.reads in ("labels", "probabilities"):
         raise ConfigError(
             f"metric {metric.name!r} reads {metric.reads}, but the outputs are {kind}; use one that reads scores"
         )

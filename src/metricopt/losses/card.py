@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
+from torch import Tensor
+
 from .._checks import one_of
 from .._errors import ConfigError
+from .._scores import by_position
 from .._types import LossFunction
 
 #: Kinds of targets: labels as in `_scores.py`; "ranking" is relevance >= 0 for one list `(n,)` or rows of lists
@@ -118,4 +121,14 @@ class LossEntry:
                 f"loss {self.card.name!r} takes the options {', '.join(known) or 'none'}; "
                 f"got unknown {unknown or 'none'}, missing {missing or 'none'}"
             )
-        return cast(LossFunction, self.loss(**chosen) if self.card.stateful else partial(self.loss, **chosen))
+        if self.card.stateful:
+            return cast(LossFunction, self.loss(**chosen))
+        of_classes = self.card.reads == "scores" and not {"binary", "multiclass"}.isdisjoint(self.card.targets)
+        return partial(_of_positions, self.loss, **chosen) if of_classes else partial(self.loss, **chosen)
+
+
+def _of_positions(loss: Callable[..., Tensor], scores: Tensor, targets: Tensor, **options: Any) -> Tensor:
+    """A class for each position, of an image or a text, is a row with one."""
+    if scores.dim() > 2:
+        scores, targets = by_position(scores, targets)
+    return loss(scores, targets, **options)

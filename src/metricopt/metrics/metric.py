@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .._checks import one_of
 from .._errors import ConfigError, MetricError, MetricOptError
-from .._scores import flatten_binary, score_kind, to_labels, to_probabilities
+from .._scores import by_position, flatten_binary, score_kind, to_labels, to_probabilities
 from .._types import RESAMPLINGS, Reads, Resampling
 from .contained import contained
 from .judged import Judged, takes_beside
@@ -196,6 +196,8 @@ class Metric:
             )
         outputs, targets = outputs.detach(), targets.detach()
         self._refuse_nan(outputs)
+        if self.reads != "scores":
+            outputs, targets = by_position(outputs, targets)
         try:
             kind = score_kind(outputs, targets)
         except ConfigError:

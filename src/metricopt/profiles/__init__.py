@@ -11,6 +11,7 @@ from .embeddings import EmbeddingsProfile
 from .lists import ListsProfile
 from .multiclass import MulticlassProfile
 from .multilabel import MultilabelProfile
+from .positions import PositionsProfile
 from .profile import Column, Profile
 from .slices import MOST_SLICES, Slices, clusters
 from .unlabelled import UnlabelledProfile
@@ -24,6 +25,7 @@ PROFILES.add("binary", lambda width, slices: BinaryProfile(slices=slices))
 PROFILES.add("multiclass", lambda width, slices: MulticlassProfile(classes=width, slices=slices))
 PROFILES.add("multilabel", lambda width, slices: MultilabelProfile(labels=width, slices=slices))
 PROFILES.add("values", lambda width, slices: ValuesProfile(slices=slices))
+PROFILES.add("positions", lambda width, slices: PositionsProfile(classes=width, slices=slices))
 PROFILES.add("lists", lambda width, slices: ListsProfile(slices=slices))
 PROFILES.add("embeddings", lambda width, slices: EmbeddingsProfile())
 PROFILES.add("boxes", lambda width, slices: BoxesProfile())
@@ -38,6 +40,7 @@ __all__ = [
     "ListsProfile",
     "MulticlassProfile",
     "MultilabelProfile",
+    "PositionsProfile",
     "Profile",
     "Slices",
     "UnlabelledProfile",

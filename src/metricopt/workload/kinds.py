@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .._checks import one_of
 from .._errors import ConfigError
+from .._scores import class_axis
 
 #: Labels by the sign of one score; by the largest of several; by the sign of each of several; real numbers; points
 #: whose distances count; detections; a class for each position (pixel, token); the order of the documents of a query,
@@ -49,8 +50,7 @@ def output_kind(outputs: Any, targets: Any, *, declared: str | None = None, labe
         return _classes_or_points(outputs.shape[1], found)
     if outputs.shape == targets.shape:
         return "multilabel" if outputs.dim() == 2 and _are_labels(found, 2) else "values"
-    by_position = targets.shape in (outputs.shape[:-1], (len(outputs), *outputs.shape[2:]))
-    return "positions" if outputs.dim() > 2 and by_position and not targets.is_floating_point() else "other"
+    return "other" if class_axis(outputs, targets) is None else "positions"
 
 
 def check_labels(kind: OutputKind, targets: Tensor, outputs: Tensor, name: str) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..._errors import ConfigError, MetricError
-from ..._scores import flatten_binary, score_kind, to_labels, to_probabilities
+from ..._scores import by_position, flatten_binary, score_kind, to_labels, to_probabilities
 from ..._types import ScoreKind
 
 
@@ -69,6 +69,7 @@ def read(name: str, kinds: tuple[ScoreKind, ...], scores: Tensor, targets: Tenso
             f"metric {name!r} takes tensors or numeric arrays of scores and targets, got "
             f"{type(scores).__name__} and {type(targets).__name__}; convert them with torch.as_tensor"
         )
+    scores, targets = by_position(scores, targets)
     kind = score_kind(scores, targets)
     if kind not in kinds:
         two = kind == "multiclass" and "binary" in kinds and scores.shape[1] == 2
