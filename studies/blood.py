@@ -28,7 +28,7 @@ from torch.nn import functional as F
 import metricopt
 from metricopt.profiles import BoxesProfile
 from metricopt.tasks.images import found_below
-from studies.cells import apart, kept, measured
+from studies.cells import compared, kept, measured
 
 ROWS = Path(__file__).parent / "results" / "blood.jsonl"
 KINDS = ("RBC", "WBC", "Platelets")
@@ -268,21 +268,7 @@ def perform(*, metric: str, method: str, seed: int) -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """Mean gains in hundredths, and how much more than each rival MetricOpt gains, paired, with standard errors."""
-    names = [name for name in METHODS if name != "metricopt"]
-    lines = [f"| metric | seeds | start | MetricOpt | {' | '.join(f'more than {name}' for name in names)} |"]
-    lines.append("|---" * (4 + len(names)) + "|")
-    for metric in JUDGES:
-        mine = [row for row in rows if row["metric"] == metric]
-        gains = {name: {r["seed"]: 100 * r["gain"] for r in mine if r["method"] == name} for name in METHODS}
-        seeds = sorted(set.intersection(*map(set, gains.values())))
-        if len(seeds) < 2:
-            continue
-        ours, *others = (torch.tensor([gains[name][seed] for seed in seeds]) for name in ("metricopt", *names))
-        more = " | ".join(apart(ours, one) for one in others)
-        start = 100 * sum({r["seed"]: r["start"] for r in mine}[seed] for seed in seeds) / len(seeds)
-        lines.append(f"| {metric} | {len(seeds)} | {start:.1f} | {float(ours.mean()):+.1f} | {more} |")
-    return "\n".join(lines)
+    return compared(rows, metrics=list(JUDGES), methods=list(METHODS))
 
 
 def main() -> None:

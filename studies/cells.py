@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from metricopt.runtime import describe_environment
@@ -37,3 +38,21 @@ def apart(ours: Tensor, others: Tensor) -> str:
     """The mean of paired differences with its standard error, for a table."""
     differences = ours - others
     return f"{float(differences.mean()):+.1f} ± {float(differences.std() / len(differences) ** 0.5):.1f}"
+
+
+def compared(rows: list[dict[str, Any]], *, metrics: Sequence[str], methods: Sequence[str]) -> str:
+    """Mean gains in hundredths, and how much more than each rival MetricOpt gains, paired, with standard errors."""
+    names = [name for name in methods if name != "metricopt"]
+    lines = [f"| metric | seeds | start | MetricOpt | {' | '.join(f'more than {name}' for name in names)} |"]
+    lines.append("|---" * (4 + len(names)) + "|")
+    for metric in metrics:
+        mine = [row for row in rows if row["metric"] == metric]
+        gains = {name: {r["seed"]: 100 * r["gain"] for r in mine if r["method"] == name} for name in methods}
+        seeds = sorted(set.intersection(*map(set, gains.values())))
+        if len(seeds) < 2:
+            continue
+        ours, *others = (torch.tensor([gains[name][seed] for seed in seeds]) for name in ("metricopt", *names))
+        more = " | ".join(apart(ours, one) for one in others)
+        start = 100 * sum({r["seed"]: r["start"] for r in mine}[seed] for seed in seeds) / len(seeds)
+        lines.append(f"| {metric} | {len(seeds)} | {start:.1f} | {float(ours.mean()):+.1f} | {more} |")
+    return "\n".join(lines)

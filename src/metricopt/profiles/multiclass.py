@@ -15,7 +15,7 @@ from .ranks import auroc_and_precision
 #: With at most so many classes every pair that is confused has a column.
 _MOST_PAIRS = 10
 #: With more classes than this, only means and extremes over classes.
-_MOST_CLASSES = 30
+MOST_CLASSES = 30
 _TOP = (2, 3, 5)
 _OVER = ("accuracy", "macro F1", "G-mean", "worst recall", "mean of the three worst recalls", "quadratic kappa", "MCC")
 
@@ -35,7 +35,7 @@ class MulticlassProfile(Profile):
 
     @property
     def _each(self) -> list[str]:
-        return [f"class {k}" for k in range(self.classes)] if self.classes <= _MOST_CLASSES else []
+        return [f"class {k}" for k in range(self.classes)] if self.classes <= MOST_CLASSES else []
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -72,7 +72,7 @@ class MulticlassProfile(Profile):
         matrix = both[: len(labels)]
         area, average = auroc_and_precision(probabilities, truth)
         own = (logs * truth).sum(dim=1) / present
-        each = self.classes <= _MOST_CLASSES
+        each = self.classes <= MOST_CLASSES
         found = [
             *([recalls[: len(labels)], _precisions(matrix), matrix.sum(dim=1)] if each else []),
             over,

@@ -13,17 +13,18 @@ from torch import Tensor
 from .._random import generator
 from .._scores import class_axis
 from .binary import BinaryProfile
-from .multiclass import MulticlassProfile
-from .profile import Column, Profile
+from .multiclass import MOST_CLASSES, MulticlassProfile
+from .profile import Column, Profile, ratio
 
 #: So many positions are read of all rows together, and at least so many of each.
-_MOST, _LEAST = 1 << 14, 16
+_MOST, _LEAST = 1 << 13, 16
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class PositionsProfile(Profile):
-    """The figures of `BinaryProfile` or `MulticlassProfile` over all positions, or over the same few of each row.
+    """The figures of `BinaryProfile` or `MulticlassProfile` over all positions, or over the same few of each row; of up
+    to thirty classes also intersections over unions.
 
     Positions whose target is negative (-100, as padding is marked) are left out.
 
@@ -56,8 +57,13 @@ class PositionsProfile(Profile):
         return MulticlassProfile(classes=self.classes, slices=self.slices)
 
     @property
+    def _overlaps(self) -> tuple[str, ...]:
+        each = range(self.classes) if 1 < self.classes <= MOST_CLASSES else ()
+        return ("mean IoU", *(f"IoU of class {k}" for k in each)) if each else ()
+
+    @property
     def columns(self) -> tuple[Column, ...]:
-        return self._inner.columns
+        return (*self._inner.columns, *(Column(name, "overlaps") for name in self._overlaps))
 
     def of_targets(self, targets: Any) -> Tensor:
         return self._chosen(targets.flatten(1), 1)
@@ -78,4 +84,13 @@ class PositionsProfile(Profile):
         there = (targets >= 0).reshape(-1)
         flat = outputs.flatten(1, 2)[:, there]
         rows = None if slices is None else slices.repeat_interleave(targets.shape[1], dim=0)[there]
-        return self._inner(flat[..., 0] if self.classes == 1 else flat, targets.reshape(-1)[there], rows)
+        truth = targets.reshape(-1)[there]
+        found = self._inner(flat[..., 0] if self.classes == 1 else flat, truth, rows)
+        if not self._overlaps:
+            return found
+        recall, precision = found[:, : self.classes], found[:, self.classes : 2 * self.classes]
+        both = recall * precision
+        overlap = ratio(both, recall + precision - both)
+        occurs = torch.bincount(truth.long(), minlength=self.classes).gt(0).to(overlap)
+        mean = (overlap * occurs).sum(dim=1, keepdim=True) / occurs.sum().clamp_min(1)
+        return torch.cat([found, mean, overlap], dim=1)

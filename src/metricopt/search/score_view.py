@@ -24,6 +24,8 @@ _TOGETHER = 8
 _MOST_POOLED = 4096
 #: With more numbers of features than this a batch takes fewer rows, and a pass over the search split is dear.
 _MANY_NUMBERS = 1 << 21
+#: With more targets than this, of a class for each pixel, too.
+_MANY_TARGETS = 1 << 13
 
 
 class Batch(NamedTuple):
@@ -64,6 +66,8 @@ class ScoreView:
         # Records go through the model phi by phi, and are matched with targets: a row of theirs is many.
         alone = self.workload.adapted.gives_records
         self._rows = min(64, rows) if alone else max(min(rows, _MANY_NUMBERS // max(numbers, 1)), min(64, rows))
+        if not alone:
+            self._rows = min(self._rows, max(_MANY_TARGETS // (self._read_targets.numel() // len(self._targets)), 16))
         #: Whether a pass over the search split costs more than what a search does beside it.
         self.dear = alone or numbers * len(self._targets) > _MANY_NUMBERS
         self._chances = _chances(self._targets, self.workload.train_targets, self.workload.train_size)
