@@ -222,5 +222,14 @@ def test_the_identity_is_that_of_the_columns() -> None:
     assert MulticlassProfile(classes=4).identity == MulticlassProfile(classes=4).identity
     some = [(width, slices) for width in (3, 4) for slices in ((), ("old",))]
     made = [PROFILES[kind](*one).identity for kind in PROFILES for one in some]
-    kinds = {"binary": 2, "multiclass": 4, "multilabel": 4, "values": 2, "lists": 2, "embeddings": 1, "boxes": 1}
+    kinds = {
+        "binary": 2,
+        "multiclass": 4,
+        "multilabel": 4,
+        "values": 2,
+        "lists": 2,
+        "embeddings": 1,
+        "boxes": 1,
+        "positions": 4,
+    }
     assert len(set(made)) == sum(kinds.values())
