@@ -146,6 +146,10 @@ def test_a_search_gains_and_the_report_shows_the_classes() -> None:
     assert outcome.accepted
     assert overlap(outcome.model(test[0]), test[1]) > overlap(model(test[0]), test[1]) + 0.02
     assert outcome.value is not None and "mean IoU" in outcome.value.columns
+    loss = outcome.learned_loss()
+    with torch.no_grad():
+        worse, better = (float(loss(one(test[0]), test[1])) for one in (model, outcome.model))
+    assert better < worse
     assert outcome.report_data.confusion is not None and len(outcome.report_data.confusion.labels) == 3
     adapted = adapt(model.eval(), "auto", dim=16, probe=train[0][:8], kind="positions")
     assert any(slot.role == "shift" and slot.shape == (3,) for slot in adapted.spec.slots)

@@ -100,6 +100,11 @@ class _Scores:
         self._problem = problem
         self._slot = _shift_slot(problem)
         self.at_zero = problem.outputs(problem.start[None])[0]
+        if problem.workload.kind == "positions":
+            raise ConfigError(
+                "threshold tuning moves the decision of a row, here there is one for each position; metricopt and "
+                "random_search move them all"
+            )
         self.kind = score_kind(self.at_zero, problem.workload.targets)
         self.zero = torch.zeros(self._slot.stop - self._slot.start)
         self.best = -1.0
