@@ -119,7 +119,7 @@ def test_what_is_said_of_slices_is_what_the_rows_say() -> None:
     assert study.summary(rows) in (REPOSITORY / "docs" / "lab-notes.md").read_text()
 
 
-@pytest.mark.parametrize(("name", "seeds"), [("detections", 5), ("blood", 2)])
+@pytest.mark.parametrize(("name", "seeds"), [("detections", 5), ("blood", 2), ("positions", 6)])
 def test_what_is_said_of_detections_is_what_the_rows_say(name: str, seeds: int) -> None:
     study = _study(name)
     rows = [json.loads(line) for line in study.ROWS.read_text().splitlines()]
