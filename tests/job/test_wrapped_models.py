@@ -37,6 +37,12 @@ def test_a_model_in_pieces_is_refused():
         unwrapped(FullyShardedDataParallel(2, 1))
 
 
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_a_model_that_was_never_run_is_refused():
+    with pytest.raises(ConfigError, match="lazy layers without values"):
+        optimize(nn.Sequential(nn.LazyLinear(4), nn.Linear(4, 1)), **GIVEN, quiet=True)
+
+
 def test_a_figure_that_is_no_number_is_never_kept():
     found = Result(
         phi=torch.zeros(2),

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from .._errors import ConfigError, DataError, MetricOptError
 from .._shown import shortened, shown
@@ -47,7 +48,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
     Warns: UserWarning where it is another one: what comes back is the plain module, to be wrapped again.
 
-    Raises: ConfigError for a module whose weights lie in pieces on several machines.
+    Raises: ConfigError for a module whose weights lie in pieces on several machines, or have no values yet.
 
     >>> inner = nn.Linear(2, 1)
     >>> with warnings.catch_warnings(record=True) as caught:
@@ -59,6 +60,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
     if "FullyShardedDataParallel" in kind or type(model).__name__.startswith("FSDP"):
         raise ConfigError(
             f"the model is a {kind}, whose weights lie in pieces on several processes; gather it into one module first"
+        )
+    if any(map(is_lazy, model.parameters())):
+        raise ConfigError(
+            "the model has lazy layers without values: it was never run, so there is nothing to tune; train it first"
         )
     if isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):  # torch.compile
         done = "compiled"
