@@ -11,6 +11,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import metricopt
+from metricopt._perceptron import perceptron
 from metricopt._random import generator
 from metricopt.cli import app
 from metricopt.job import Outcome
@@ -59,7 +60,7 @@ def test_what_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     x = torch.randn(900, 2, generator=source)
     y = (torch.rand(900, generator=source) < 0.5).float()  # nothing to learn
     outcome = metricopt.optimize(
-        nn.Linear(2, 1),
+        perceptron((2, 1), activation=nn.ReLU, generator=source),
         metric=constrained("recall", precision=">= 0.9"),
         train=(x[:300], y[:300]),
         val=(x[300:], y[300:]),
