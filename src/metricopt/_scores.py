@@ -38,7 +38,7 @@ def score_kind(scores: Tensor, targets: Tensor) -> ScoreKind:
 
 def class_axis(scores: Tensor, targets: Tensor) -> int | None:
     """Where the classes are in scores of a class for each position: 1, as in images, or -1, as in texts; None where
-    these are no such scores and targets."""
+    these are no such scores and targets. Where both fit it is 1, as in torch's own cross-entropy."""
     if scores.dim() < 3 or targets.is_floating_point() or targets.dim() != scores.dim() - 1:
         return None
     if targets.shape[1:] == scores.shape[2:]:

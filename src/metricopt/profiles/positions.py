@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from .._errors import ConfigError
 from .._random import generator
 from .._scores import class_axis
 from .binary import BinaryProfile
@@ -45,7 +46,9 @@ class PositionsProfile(Profile):
 
     def for_data(self, outputs: Any, targets: Any) -> PositionsProfile:
         axis = class_axis(outputs, targets)
-        assert axis is not None
+        if axis is None:
+            shapes = f"scores of shape {tuple(outputs.shape)} and targets of shape {tuple(targets.shape)}"
+            raise ConfigError(f"{shapes} are not those of a class for each position: (N, C, ...) and (N, ...)")
         most = max(_MOST // len(targets), _LEAST)
         whole = math.prod(targets.shape[1:]) <= most
         return replace(self, classes=outputs.shape[axis], axis=axis, most=None if whole else most)
