@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricopt._errors import BudgetExhausted, CheckpointError, ConfigError
+from metricopt._errors import BudgetExhausted, ConfigError
 from metricopt.metrics import Budget
 
 
@@ -75,43 +74,6 @@ def test_no_limit_only_counts():
     meter.spend(10**9)
     assert meter.calls == 10**9 and meter.calls_left is None and meter.seconds_left is None
     assert meter.affordable(3) == 3
-
-
-def test_a_resumed_meter_goes_on_where_it_was_and_skips_the_pause():
-    first = Clock()
-    budget = Budget(calls=5, seconds=10.0)
-    meter = budget.start(first)
-    meter.spend(3)
-    first.now += 4.0
-    state = json.loads(json.dumps(meter.state()))
-    second = Clock(now=9999.0)
-    resumed = budget.resume(state, second)
-    assert (resumed.calls, resumed.calls_left, resumed.seconds_left) == (3, 2, 6.0)
-    second.now += 6.0
-    assert resumed.affordable(2) == 0
-    assert resumed.state() == {"calls": 3, "seconds": 10.0}
-
-
-def test_a_smaller_budget_than_was_spent_leaves_nothing():
-    resumed = Budget(calls=2).resume({"calls": 3, "seconds": 0.0}, Clock())
-    assert resumed.calls_left == 0 and resumed.affordable(1) == 0
-    with pytest.raises(BudgetExhausted):
-        resumed.spend()
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {},
-        {"calls": 1},
-        {"calls": -1, "seconds": 0.0},
-        {"calls": 1.5, "seconds": 0.0},
-        {"calls": 1, "seconds": math.nan},
-    ],
-)
-def test_a_damaged_state_is_refused(state):
-    with pytest.raises(CheckpointError, match=r"give what Meter.state\(\) returned"):
-        Budget(calls=5).resume(state)
 
 
 @pytest.mark.parametrize(

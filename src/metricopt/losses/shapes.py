@@ -11,19 +11,6 @@ from .._scores import flatten_binary, score_kind
 from .._types import ScoreKind
 
 
-def as_binary(scores: Tensor, targets: Tensor, name: str) -> tuple[Tensor, Tensor]:
-    """`(N,)` scores and `(N,)` truth of the same dtype, for a loss that is binary only.
-
-    >>> as_binary(torch.zeros(2, 1), torch.tensor([0, 1]), "some loss")[1]
-    tensor([0., 1.])
-    """
-    kind = score_kind(scores, targets)
-    if kind != "binary":
-        raise ConfigError(f"{name} is for binary targets; these are {kind}, shape {tuple(scores.shape)}")
-    flat, truth = flatten_binary(scores, targets)
-    return flat, truth.to(scores.dtype)
-
-
 def as_columns(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, ScoreKind]:
     """One binary problem per column: `(N, C)` scores, `(N, C)` truth in {0, 1} of the same dtype, and the kind.
 

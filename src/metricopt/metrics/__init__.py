@@ -1,7 +1,7 @@
 """What is wanted: metrics with a direction, bridges to those of other packages, and the budget of calls to them."""
 
 from .as_metric import as_metric
-from .budget import Budget, Meter, MeterState
+from .budget import Budget, Meter
 from .constrained import Constraint, as_judged, constrained
 from .external import from_command, from_url, limit_from_spec, metric_from_spec
 from .from_function import from_function, from_model_function
@@ -19,7 +19,6 @@ __all__ = [
     "Constraint",
     "Judged",
     "Meter",
-    "MeterState",
     "Metric",
     "MetricCard",
     "MetricEntry",

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
 
 from .._checks import at_least, positive
-from .._errors import BudgetExhausted, CheckpointError
+from .._errors import BudgetExhausted
 
 Clock = Callable[[], float]
-
-
-class MeterState(TypedDict):
-    """What a checkpoint keeps of a meter: plain numbers."""
-
-    calls: int
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,31 +39,15 @@ class Budget:
         """A meter at zero whose clock runs from now."""
         return Meter(self, clock=clock)
 
-    def resume(self, state: Mapping[str, float], clock: Clock = time.monotonic) -> Meter:
-        """A meter that goes on from `Meter.state()`; the time in between does not count.
-
-        Raises:
-            CheckpointError: `state` does not hold what a meter saves.
-        """
-        calls, seconds = state.get("calls"), state.get("seconds")
-        sound = isinstance(calls, int) and not isinstance(calls, bool) and calls >= 0
-        if not sound or not isinstance(seconds, int | float) or not (math.isfinite(seconds) and seconds >= 0):
-            raise CheckpointError(
-                f"a meter's state must be {{'calls': int >= 0, 'seconds': number >= 0}}, got {dict(state)!r}; "
-                "give what Meter.state() returned"
-            )
-        assert isinstance(calls, int)
-        return Meter(self, clock=clock, calls=calls, seconds=float(seconds))
-
 
 class Meter:
-    """Counts calls and seconds against a budget. Made by `Budget.start` or `Budget.resume`."""
+    """Counts calls and seconds against a budget. Made by `Budget.start`."""
 
-    def __init__(self, budget: Budget, *, clock: Clock = time.monotonic, calls: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, budget: Budget, *, clock: Clock = time.monotonic) -> None:
         self.budget = budget
         self._clock = clock
-        self._calls = calls
-        self._began = clock() - seconds
+        self._calls = 0
+        self._began = clock()
 
     def __repr__(self) -> str:
         return f"Meter(calls={self._calls} of {self.budget.calls}, seconds={self.seconds:.1f} of {self.budget.seconds})"
@@ -84,7 +59,7 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, those before a resume included."""
+        """Seconds since the start."""
         return self._clock() - self._began
 
     @property
@@ -126,7 +101,3 @@ class Meter:
                 f"{left} are left; ask for at most meter.affordable(n), or give more calls"
             )
         self._calls += n
-
-    def state(self) -> MeterState:
-        """Plain numbers for a checkpoint; `Budget.resume` takes them."""
-        return {"calls": self._calls, "seconds": self.seconds}
