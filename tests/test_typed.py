@@ -18,7 +18,6 @@ from metricopt._typed import (
     Count,
     Least,
     Most,
-    NotNegative,
     Number,
     Typed,
     from_json,
@@ -30,7 +29,7 @@ from metricopt._typed import (
 
 @dataclass(frozen=True, kw_only=True)
 class Circle(Typed):
-    radius: NotNegative
+    radius: Annotated[float, Least(0)]
 
 
 @dataclass(frozen=True, kw_only=True)

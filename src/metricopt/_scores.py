@@ -55,8 +55,8 @@ def by_position(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     >>> tuple(scores.shape), tuple(targets.shape)
     ((12, 5), (12,))
     """
-    axis = class_axis(scores, targets) if len(scores) == len(targets) else None
-    if axis is None:
+    axis = class_axis(scores, targets)
+    if axis is None or len(scores) != len(targets):
         return scores, targets
     scores = scores.movedim(axis, -1)
     scores, targets = scores.reshape(-1, scores.shape[-1]), targets.reshape(-1)

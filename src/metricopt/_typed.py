@@ -67,7 +67,7 @@ Number = Annotated[float, Size(MAX_SIZE)]
 #: A whole number of at least 0.
 Count = Annotated[int, Least(0)]
 #: A time, a spread.
-NotNegative = Annotated[float, Least(0)]
+NotNegative = Annotated[Number, Least(0)]
 
 
 class Typed:
@@ -149,7 +149,8 @@ def as_hinted(hint: Any, value: Any, name: str) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         found = as_hinted(arguments[0], value, name)
-        arguments[1].check(found, name)
+        for limit in arguments[1:]:
+            limit.check(found, name)
         return found
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:

@@ -118,6 +118,11 @@ def test_metrics_and_losses_of_the_library_take_them() -> None:
         metricopt.get_loss("cross_entropy")(scores, targets[:, 0])
 
 
+def test_two_scores_a_row_are_told_what_to_become() -> None:
+    with pytest.raises(ConfigError, match="one score a row, that of class 1 less that of class 0, or choose another"):
+        metricopt.get_metric("precision")(torch.zeros(4, 2), torch.tensor([0, 1, 1, 0]))
+
+
 def segmented(rows: int, name: str) -> tuple[Tensor, Tensor]:
     """Noisy images with a common dark square and a rare bright one."""
     images, masks = 0.7 * torch.randn(rows, 1, 12, 12, generator=source(name)), torch.zeros(rows, 12, 12).long()
@@ -151,5 +156,7 @@ def test_a_search_gains_and_the_report_shows_the_classes() -> None:
         worse, better = (float(loss(one(test[0]), test[1])) for one in (model, outcome.model))
     assert better < worse
     assert outcome.report_data.confusion is not None and len(outcome.report_data.confusion.labels) == 3
+    with pytest.raises(ConfigError, match="here there is one for each position"):
+        metricopt.optimize(model, metric="jaccard", train=train, val=val, budget=62, quiet=True, method="threshold")
     adapted = adapt(model.eval(), "auto", dim=16, probe=train[0][:8], kind="positions")
     assert any(slot.role == "shift" and slot.shape == (3,) for slot in adapted.spec.slots)

@@ -115,6 +115,8 @@ HISTOGRAM = {"title": "score", "edges": (0.0, 0.5, 1.0), "before": {"a": (1, 2)}
         (lambda: OnTestRows(rows=-5, before=0.5, after=0.6), "rows must be a whole number"),
         (lambda: minimal(test=3), "test must be a OnTestRows, got 3"),
         (lambda: Prediction(0.1, -0.1, 0.1), "spread must be at least 0"),
+        (lambda: Prediction(0.1, 1e101, 0.1), "spread must be a finite number of size at most"),
+        (lambda: Run(**{**RUN, "std": (0.0, 1e101)}), r"std\[1\] must be a finite number of size at most"),
         (lambda: Point(0.0, math.nan, 0.0), "y must be a finite number"),
         (lambda: Confusion(("a",), ((1,),), ((1,),)), "labels must be two or more"),
         (lambda: Confusion(("a", "a"), ((1, 0), (0, 1)), ((1, 0), (0, 1))), "labels must be two or more different"),

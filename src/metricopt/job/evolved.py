@@ -179,9 +179,9 @@ class Evolved:
         """
         path = Path(folder)
         try:
-            figures = Figures.read(path / FIGURES, kind=_KIND, files=(LOSS, WEIGHTS, DATA))
+            figures = Figures.read(path / FIGURES, kind=_KIND, value=float, files=(LOSS, WEIGHTS, DATA))
             return cls(
-                best=Best(loss=SymbolicLoss.load(path / LOSS), value=float(figures.value)),
+                best=Best(loss=SymbolicLoss.load(path / LOSS), value=figures.value),
                 architecture=None if model is None else _with_weights(path / WEIGHTS, model),
                 report_data=read_report_data(path / DATA),
                 **figures.of_result(),

@@ -8,14 +8,31 @@ from pathlib import Path
 from typing import Any, Self
 
 from .._errors import CheckpointError
-from .._typed import Count, Typed, from_plain, to_plain
+from .._typed import Count, NotNegative, Number, Typed, from_plain, to_plain
 from ..report import ReportData
 from ..runtime import digest_of_file, read_sealed, read_whole, write_sealed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures(Typed):
-    """What stands in `outcome.json` and `evolved.json`; the first eleven are those of the result.
+class _OfResult(Typed):
+    """Those that the result itself has."""
+
+    accepted: bool
+    reason: str
+    before: Number
+    after: Number
+    interval: tuple[Number, Number] | None
+    expected_gain: Number
+    confidence: float
+    calls: Count
+    seconds: NotNegative
+    metric: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures(_OfResult):
+    """What stands in `outcome.json` and `evolved.json`.
 
     Args:
         value: of an outcome, whether a value function lies beside; of an evolved loss, the metric on the search part.
@@ -23,17 +40,6 @@ class Figures(Typed):
         kind, version: of the file.
     """
 
-    accepted: bool
-    reason: str
-    before: float
-    after: float
-    interval: tuple[float, float] | None
-    expected_gain: float
-    confidence: float
-    calls: Count
-    seconds: float
-    metric: str
-    higher_is_better: bool
     value: bool | float
     files: dict[str, str]
     kind: str
@@ -47,7 +53,7 @@ class Figures(Typed):
         write_sealed(path, to_plain(found))
 
     @classmethod
-    def read(cls, path: Path, *, kind: str, files: Sequence[str]) -> Self:
+    def read(cls, path: Path, *, kind: str, value: type, files: Sequence[str]) -> Self:
         """What `write` wrote, if the files beside are those of then.
 
         Raises:
@@ -55,7 +61,7 @@ class Figures(Typed):
             CheckpointError: they are damaged, or another file was changed.
         """
         found = from_plain(cls, read_sealed(path), f"result in {path}")
-        if (found.kind, found.version) != (kind, 1):
+        if (found.kind, found.version, type(found.value)) != (kind, 1, value):
             raise CheckpointError(f"{path} holds no {kind} of this version. Run it again.")
         for name in files:
             if digest_of_file(path.parent / name) != found.files.get(name):
@@ -71,7 +77,7 @@ class Figures(Typed):
 
 
 def _of_result(one: Any) -> dict[str, Any]:
-    return {each.name: getattr(one, each.name) for each in fields(Figures)[:11]}
+    return {each.name: getattr(one, each.name) for each in fields(_OfResult)}
 
 
 def read_report_data(path: Path) -> ReportData:

@@ -211,7 +211,7 @@ def load(folder: str | os.PathLike[str], model: nn.Module | None = None) -> Outc
         raise ConfigError(f"model must be a torch.nn.Module or None, got a {type(model).__name__}")
     path = Path(folder)
     try:
-        figures = Figures.read(path / _FIGURES, kind=_KIND, files=_SEALED)
+        figures = Figures.read(path / _FIGURES, kind=_KIND, value=bool, files=_SEALED)
     except FileNotFoundError as error:
         raise CheckpointError(_why_absent(path / _FIGURES)) from error
     tensors, _ = read_tensors(path / _WEIGHTS, kind=_KIND, version=_VERSION)

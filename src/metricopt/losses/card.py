@@ -129,6 +129,4 @@ class LossEntry:
 
 def _of_positions(loss: Callable[..., Tensor], scores: Tensor, targets: Tensor, **options: Any) -> Tensor:
     """A class for each position, of an image or a text, is a row with one."""
-    if scores.dim() > 2:
-        scores, targets = by_position(scores, targets)
-    return loss(scores, targets, **options)
+    return loss(*by_position(scores, targets), **options)

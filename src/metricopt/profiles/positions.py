@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, final
 
 import torch
@@ -80,8 +80,7 @@ class PositionsProfile(Profile):
     def _chosen(self, values: Tensor, dim: int) -> Tensor:
         if self.most is None:
             return values
-        order = torch.randperm(values.shape[dim], generator=generator("positions"))[: self.most]
-        return values.index_select(dim, order.sort().values.to(values.device))
+        return values.index_select(dim, _places(values.shape[dim], self.most).to(values.device))
 
     def __call__(self, outputs: Tensor, targets: Tensor, slices: Tensor | None = None) -> Tensor:
         there = (targets >= 0).reshape(-1)
@@ -97,3 +96,9 @@ class PositionsProfile(Profile):
         occurs = torch.bincount(truth.long(), minlength=self.classes).gt(0).to(overlap)
         mean = (overlap * occurs).sum(dim=1, keepdim=True) / occurs.sum().clamp_min(1)
         return torch.cat([found, mean, overlap], dim=1)
+
+
+@cache
+def _places(positions: int, most: int) -> Tensor:
+    """Which positions of a row are read, ascending."""
+    return torch.randperm(positions, generator=generator("positions"))[:most].sort().values

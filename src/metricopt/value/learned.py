@@ -16,7 +16,7 @@ from .._checks import finite_only
 from .._digest import digest
 from .._errors import CheckpointError, ConfigError, FingerprintMismatch
 from .._shown import shown
-from .._typed import Least, Most, Typed, from_plain, to_plain
+from .._typed import Least, Most, Size, Typed, from_plain, to_plain
 from ..profiles import Profile
 from ..runtime import check_template, read_tensors, write_tensors
 from .score_value import ScoreValue
@@ -37,8 +37,8 @@ class _Settings(Typed):
     higher_is_better: bool
     kind: str
     width: int
-    diagnostics: Mapping[str, float]
-    count: Annotated[int, Least(2)]
+    diagnostics: Mapping[str, Annotated[float, Size(1e300)]]
+    count: Annotated[int, Least(2), Size(_MOST)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,4 +98,5 @@ def _outputs(target: Target) -> str:
 
 def _network(features: int, target: Target, width: int) -> nn.Sequential:
     classes = 1 if target.labels is None or len(target.labels) == 2 else len(target.labels)
-    return perceptron((features, *filter(None, (width,)), classes), activation=nn.SiLU)
+    hidden = (width,) if width else ()
+    return perceptron((features, *hidden, classes), activation=nn.SiLU)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Annotated, final
 
 from ..._errors import CheckpointError
-from ..._typed import MAY_LACK, Count, Typed, from_plain, to_plain
+from ..._typed import MAY_LACK, Count, Least, Typed, from_plain, to_plain
 from ...report import Term
 from ...runtime import read_sealed, write_sealed
 
@@ -26,7 +26,7 @@ class Figures(Typed):
         low, high: the interval of the gain, positive is better; both 0 where the model stayed as it was.
     """
 
-    rows: Count
+    rows: Annotated[int, Least(1)]
     before: float
     after: float
     low: float

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...._errors import ConfigError, DataError
-from ...._typed import Count, Least, NotNegative, Typed
+from ...._typed import Count, Least, Typed
 from .raw_column import Beside, Numbers, RawColumn
 
 Encoded = NDArray[np.float32]
@@ -64,7 +64,7 @@ class NumberColumn(Column):
     """
 
     center: float
-    rate: NotNegative
+    rate: Annotated[float, Least(0)]
     marks_missing: bool
     kind: Literal["number", "date"] = "number"
 
